@@ -1,0 +1,92 @@
+//! `model.yaml`, the table of contents of a model folder.
+//!
+//! A model folder holds
+//! - `model.yaml`: this file.
+//! - `mapping_network.onnx`: `z` \[1, z_dim\] → `w` \[1, w_dim\]. Normalises z itself; knows
+//!   nothing of truncation.
+//! - `segment_00.onnx` … one for each `StyledConv` layer. Layer L takes `style` \[1, w_dim\] (w index
+//!   L), `noise` \[1, 1, H, W\] (multiplied by the layer's strength inside), and `x`, the bent maps of
+//!   layer L−1 (layer 0 has its 4×4 constant instead); it gives `x` \[1, C, H, W\], after the
+//!   activation. Bends sit exactly there. An odd L also starts with the `ToRGB` of layer L−1, so that
+//!   it sees the bent maps: it takes `rgb` (not L = 1) and gives `rgb` \[1, 3, r, r\] at the
+//!   resolution r of layer L−1.
+//! - `to_rgb.onnx`: `x` and `rgb` of before, `style` (w index: number of layers) → `image`
+//!   \[1, 3, R, R\], about \[−1, 1\], not clamped.
+//! - `noise.npz`: the constant noise, `noise_0` … `noise_{layers−1}`, each \[1, 1, H, W\].
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the folder layout that this program writes.
+pub const FORMAT: u32 = 1;
+/// File name of the manifest.
+pub const MANIFEST_FILE: &str = "model.yaml";
+
+/// `model.yaml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Layout version, see [`FORMAT`].
+    pub format: u32,
+    /// Edge of the picture in pixels.
+    pub resolution: usize,
+    /// Length of z.
+    pub z_dim: usize,
+    /// Length of w.
+    pub w_dim: usize,
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// The mapping network.
+    pub mapping_network: FileEntry,
+    /// `StyledConv` layers, layer 0 (4×4) first.
+    pub layers: Vec<LayerEntry>,
+    /// The last `ToRGB`.
+    pub to_rgb: FileEntry,
+    /// Constant noise.
+    pub noise: FileEntry,
+    /// Mean w, the centre of truncation; `w_dim` values.
+    pub w_avg: Vec<f32>,
+}
+
+/// A file of the folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Name within the folder.
+    pub file: String,
+    /// SHA-256 of its bytes, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// One `StyledConv` layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerEntry {
+    /// Layer number as in the papers; 0 is the 4×4 layer.
+    pub layer: usize,
+    /// Edge of its feature maps in pixels.
+    pub resolution: usize,
+    /// Number of its feature maps.
+    pub channels: usize,
+    /// Segment name within the folder.
+    pub file: String,
+    /// SHA-256 of its bytes, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// Where a model came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Name of the checkpoint file.
+    pub source: String,
+    /// SHA-256 of the checkpoint.
+    pub sha256: String,
+    /// Its layout: `rosinality`.
+    pub layout: String,
+    /// Program and version that imported it.
+    pub importer: String,
+    /// Where mean w came from: `checkpoint`, or how it was computed.
+    pub w_avg: String,
+    /// Where the noise came from: `checkpoint`, or how it was drawn.
+    pub noise: String,
+}

@@ -1,0 +1,5 @@
+//! The `bendwave` command.
+
+fn main() -> std::process::ExitCode {
+    bendwave::app::main()
+}
