@@ -1,3 +1,19 @@
 //! The network: a model folder's segments, run one after another through ONNX Runtime.
+//!
+//! [`Runtime`] finds and loads the library, [`Provider`] chooses what runs the segments,
+//! [`Generator`] runs them, [`latent`] makes and reads z and w, [`manifest`] describes the folder.
+//! Where feature maps live is decided in `residence` alone.
 
+mod chain;
+pub mod latent;
 pub mod manifest;
+mod noise;
+pub mod npy;
+mod provider;
+mod residence;
+mod runtime;
+
+pub use chain::{Generator, GeneratorError};
+pub use noise::NoiseMode;
+pub use provider::{Provider, ProviderChoice, ProviderReport};
+pub use runtime::{Runtime, RuntimeError};

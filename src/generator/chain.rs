@@ -1,0 +1,445 @@
+//! The chain of segments.
+
+use crate::generator::manifest::{self, FileEntry, Manifest};
+use crate::generator::noise::{self, NoiseMode};
+use crate::generator::npy::{self, NpyError};
+use crate::generator::residence::{Residence, Shared};
+use crate::generator::{Provider, ProviderChoice, ProviderReport, Runtime};
+use crate::tensor::{FeatureMaps, MapShape};
+use ort::session::{IoBinding, Session};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Largest model a folder may describe.
+const LARGEST_RESOLUTION: usize = 4096;
+
+/// Why a model folder cannot be used, or a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GeneratorError {
+    /// The folder or one of its files cannot be read.
+    #[error("{path}: {why}; make the folder anew with `bendwave import`", path = path.display())]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Its noise cannot be read.
+    #[error(transparent)]
+    Noise(#[from] NpyError),
+    /// No provider takes the model.
+    #[error("{path}: {provider} cannot run the model: {why}", path = path.display())]
+    Provider {
+        /// The model folder.
+        path: PathBuf,
+        /// The provider tried last.
+        provider: Provider,
+        /// What ONNX Runtime said.
+        why: String,
+    },
+    /// ONNX Runtime failed while it ran.
+    #[error("ONNX Runtime failed in {stage}: {why}")]
+    Run {
+        /// Which segment.
+        stage: String,
+        /// What it said.
+        why: String,
+    },
+}
+
+struct Stage {
+    name: String,
+    session: Session,
+    binding: IoBinding,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Stage {
+    fn run(&mut self) -> Result<(), GeneratorError> {
+        match self.session.run_binding(&self.binding) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(GeneratorError::Run { stage: self.name.clone(), why: e.to_string() }),
+        }
+    }
+}
+
+/// A loaded model.
+#[derive(Debug)]
+pub struct Generator {
+    manifest: Manifest,
+    folder: PathBuf,
+    report: ProviderReport,
+    residence: Residence,
+    mapping_network: Stage,
+    z: Shared,
+    w: Shared,
+    /// One per layer, then `to_rgb`.
+    stages: Vec<Stage>,
+    /// `style` of each stage, [1, w_dim].
+    styles: Vec<Shared>,
+    /// Feature maps of each layer.
+    maps: Vec<Shared>,
+    /// Noise of each layer.
+    noise: Vec<Shared>,
+    noise_const: Vec<Vec<f32>>,
+    noise_mode: Option<NoiseMode>,
+    /// RGB skips of the odd layers, in order; the last is the picture.
+    rgb: Vec<Shared>,
+}
+
+impl Generator {
+    /// Loads a model folder, checks every file's hash and prepares everything a frame needs.
+    ///
+    /// # Errors
+    /// When the folder is damaged or no provider of the choice runs it.
+    pub fn load(
+        folder: &Path,
+        runtime: &Runtime,
+        choice: ProviderChoice,
+    ) -> Result<Self, GeneratorError> {
+        let files = ModelFiles::read(folder)?;
+        let mut passed_over = Vec::new();
+        let mut last = None;
+        for provider in choice.candidates() {
+            if !provider.built_in(runtime) {
+                let why = "not in this ONNX Runtime library".to_owned();
+                last = Some((provider, why.clone()));
+                // Only say what could be expected on this platform.
+                if matches!(provider, Provider::TensorRt | Provider::Cuda) && !cfg!(target_os = "macos") {
+                    passed_over.push((provider, why));
+                }
+                continue;
+            }
+            match Self::with_provider(folder, &files, runtime, provider) {
+                Ok(mut generator) => {
+                    generator.report.passed_over = passed_over;
+                    return Ok(generator);
+                }
+                Err(why) => {
+                    let first_line = why.lines().next().unwrap_or_default().to_owned();
+                    passed_over.push((provider, first_line));
+                    last = Some((provider, why));
+                }
+            }
+        }
+        let (provider, why) = last.unwrap_or((Provider::Cpu, "nothing to try".to_owned()));
+        Err(GeneratorError::Provider { path: folder.to_path_buf(), provider, why })
+    }
+
+    fn with_provider(
+        folder: &Path,
+        files: &ModelFiles,
+        runtime: &Runtime,
+        provider: Provider,
+    ) -> Result<Self, String> {
+        let text = |e: ort::Error| e.to_string();
+        let manifest = &files.manifest;
+        let residence = Residence::of(provider);
+        let stage = |entry: &FileEntry, bytes: &[u8]| -> Result<Stage, String> {
+            let session = provider
+                .session(runtime, bytes)
+                .map_err(|e| format!("{}: {e}", entry.file))?;
+            let binding = session.create_binding().map_err(text)?;
+            Ok(Stage { name: entry.file.clone(), session, binding })
+        };
+        let allocate = |dims: &[usize]| residence.allocate(dims).map_err(text);
+
+        let mut mapping_network = stage(&manifest.mapping_network, &files.mapping_network)?;
+        let z = allocate(&[1, manifest.z_dim])?;
+        let mut w = allocate(&[1, manifest.w_dim])?;
+        mapping_network.binding.bind_input("z", &z.tensor).map_err(text)?;
+        mapping_network.binding.bind_output("w", &mut w.tensor).map_err(text)?;
+
+        let count = manifest.layers.len();
+        let mut stages = Vec::with_capacity(count + 1);
+        let mut styles = Vec::with_capacity(count + 1);
+        let mut maps: Vec<Shared> = Vec::with_capacity(count);
+        let mut noise = Vec::with_capacity(count);
+        let mut rgb: Vec<Shared> = Vec::new();
+        for (index, layer) in manifest.layers.iter().enumerate() {
+            let entry = FileEntry { file: layer.file.clone(), sha256: layer.sha256.clone() };
+            let mut stage = stage(&entry, &files.segments[index])?;
+            let bind = &mut stage.binding;
+            let side = layer.resolution;
+            let style = allocate(&[1, manifest.w_dim])?;
+            let layer_noise = allocate(&[1, 1, side, side])?;
+            let mut layer_maps = allocate(&[1, layer.channels, side, side])?;
+            bind.bind_input("style", &style.tensor).map_err(text)?;
+            bind.bind_input("noise", &layer_noise.tensor).map_err(text)?;
+            bind.bind_output("x", &mut layer_maps.tensor).map_err(text)?;
+            if let Some(before) = maps.last() {
+                bind.bind_input("x_in", &before.tensor).map_err(text)?;
+            }
+            if index % 2 == 1 {
+                let mut skip = allocate(&[1, 3, side / 2, side / 2])?;
+                if let Some(before) = rgb.last() {
+                    bind.bind_input("rgb_in", &before.tensor).map_err(text)?;
+                }
+                bind.bind_output("rgb", &mut skip.tensor).map_err(text)?;
+                rgb.push(skip);
+            }
+            stages.push(stage);
+            styles.push(style);
+            maps.push(layer_maps);
+            noise.push(layer_noise);
+        }
+        let mut last = stage(&manifest.to_rgb, &files.to_rgb)?;
+        let style = allocate(&[1, manifest.w_dim])?;
+        let mut image = allocate(&[1, 3, manifest.resolution, manifest.resolution])?;
+        last.binding.bind_input("style", &style.tensor).map_err(text)?;
+        if let Some(before) = maps.last() {
+            last.binding.bind_input("x_in", &before.tensor).map_err(text)?;
+        }
+        if let Some(before) = rgb.last() {
+            last.binding.bind_input("rgb_in", &before.tensor).map_err(text)?;
+        }
+        last.binding.bind_output("image", &mut image.tensor).map_err(text)?;
+        stages.push(last);
+        styles.push(style);
+        rgb.push(image);
+
+        let mut generator = Self {
+            manifest: manifest.clone(),
+            folder: folder.to_path_buf(),
+            report: ProviderReport { provider, passed_over: Vec::new() },
+            residence,
+            mapping_network,
+            z,
+            w,
+            stages,
+            styles,
+            maps,
+            noise,
+            noise_const: files.noise.clone(),
+            noise_mode: None,
+            rgb,
+        };
+        // A provider may load and still fail at the first run.
+        let w_avg = generator.manifest.w_avg.repeat(generator.latents());
+        generator.set_noise(NoiseMode::Const, 0);
+        generator.synthesize(&w_avg, &mut |_, _| {}).map_err(|e| e.to_string())?;
+        Ok(generator)
+    }
+
+    /// What the folder holds.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where the model was loaded from.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Which provider runs, and why.
+    pub const fn provider(&self) -> &ProviderReport {
+        &self.report
+    }
+
+    /// Number of w's that a picture takes: one for each layer and one for the last `ToRGB`.
+    pub fn latents(&self) -> usize {
+        self.manifest.layers.len() + 1
+    }
+
+    /// Shape of a layer's feature maps.
+    pub fn layer_shape(&self, layer: usize) -> Option<MapShape> {
+        self.manifest.layers.get(layer).map(|l| MapShape {
+            channels: l.channels,
+            height: l.resolution,
+            width: l.resolution,
+        })
+    }
+
+    /// Shape of the picture: 3 channels.
+    pub const fn image_shape(&self) -> MapShape {
+        let side = self.manifest.resolution;
+        MapShape { channels: 3, height: side, width: side }
+    }
+
+    /// Runs the mapping network: z (`z_dim` values) to w (`w_dim` values), without truncation.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub fn map(&mut self, z: &[f32]) -> Result<&[f32], GeneratorError> {
+        self.z.values_mut().copy_from_slice(z);
+        self.residence
+            .refresh(&mut self.mapping_network.binding, "z", &self.z)
+            .map_err(|e| run_error("mapping_network", &e))?;
+        self.mapping_network.run()?;
+        Ok(self.w.values())
+    }
+
+    /// Sets the noise of the next frames. `frame` numbers the frame for [`NoiseMode::Random`].
+    pub fn set_noise(&mut self, mode: NoiseMode, frame: u64) {
+        if self.noise_mode == Some(mode) && mode != NoiseMode::Random {
+            return;
+        }
+        self.noise_mode = Some(mode);
+        for (layer, shared) in self.noise.iter_mut().enumerate() {
+            let values = shared.values_mut();
+            match mode {
+                NoiseMode::Const => values.copy_from_slice(&self.noise_const[layer]),
+                NoiseMode::Random => noise::fill_random(values, layer, frame),
+                NoiseMode::None => values.fill(0.0),
+            }
+        }
+    }
+
+    /// Makes a picture from `latents() · w_dim` style values. After each layer's activation, before
+    /// `ToRGB` and the next layer, `bend` may change the feature maps in place. Gives
+    /// \[3, H, W\], not clamped.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub fn synthesize(
+        &mut self,
+        styles: &[f32],
+        bend: &mut dyn FnMut(usize, FeatureMaps<'_>),
+    ) -> Result<&[f32], GeneratorError> {
+        let w_dim = self.manifest.w_dim;
+        debug_assert_eq!(styles.len(), self.latents() * w_dim);
+        for (shared, w) in self.styles.iter_mut().zip(styles.chunks_exact(w_dim)) {
+            shared.values_mut().copy_from_slice(w);
+        }
+        let layers = self.maps.len();
+        let residence = self.residence;
+        for index in 0..=layers {
+            let stage = &mut self.stages[index];
+            let failed = |e: ort::Error| run_error(&self.manifest.to_rgb.file, &e);
+            let binding = &mut stage.binding;
+            residence.refresh(binding, "style", &self.styles[index]).map_err(failed)?;
+            if let Some(noise) = self.noise.get(index) {
+                residence.refresh(binding, "noise", noise).map_err(failed)?;
+            }
+            if index > 0 {
+                residence.refresh(binding, "x_in", &self.maps[index - 1]).map_err(failed)?;
+            }
+            // Odd layers, and the last stage (whose index is odd too), read the newest skip.
+            if index % 2 == 1 && index > 1 {
+                let skip = &self.rgb[index / 2 - 1];
+                residence.refresh(binding, "rgb_in", skip).map_err(failed)?;
+            }
+            stage.run()?;
+            if index < layers {
+                bend(index, self.maps[index].maps());
+            }
+        }
+        Ok(self.image())
+    }
+
+    /// The last picture, \[3, H, W\].
+    pub fn image(&self) -> &[f32] {
+        self.rgb.last().map(Shared::values).unwrap_or_default()
+    }
+}
+
+fn run_error(stage: &str, error: &ort::Error) -> GeneratorError {
+    GeneratorError::Run { stage: stage.to_owned(), why: error.to_string() }
+}
+
+/// A model folder's files, read and checked.
+struct ModelFiles {
+    manifest: Manifest,
+    mapping_network: Vec<u8>,
+    segments: Vec<Vec<u8>>,
+    to_rgb: Vec<u8>,
+    noise: Vec<Vec<f32>>,
+}
+
+impl ModelFiles {
+    fn read(folder: &Path) -> Result<Self, GeneratorError> {
+        let manifest = read_manifest(folder)?;
+        let mapping_network = checked(folder, &manifest.mapping_network.file, &manifest.mapping_network.sha256)?;
+        let segments = manifest
+            .layers
+            .iter()
+            .map(|layer| checked(folder, &layer.file, &layer.sha256))
+            .collect::<Result<_, _>>()?;
+        let to_rgb = checked(folder, &manifest.to_rgb.file, &manifest.to_rgb.sha256)?;
+        checked(folder, &manifest.noise.file, &manifest.noise.sha256)?;
+        let noise_path = folder.join(&manifest.noise.file);
+        let noise = manifest
+            .layers
+            .iter()
+            .map(|layer| {
+                let array = npy::read_from_npz(&noise_path, &format!("noise_{}", layer.layer))?;
+                if array.data.len() == layer.resolution * layer.resolution {
+                    Ok(array.data)
+                } else {
+                    Err(GeneratorError::Folder {
+                        path: noise_path.clone(),
+                        why: format!(
+                            "noise_{} has shape {:?}, the layer wants [1, 1, {r}, {r}]",
+                            layer.layer,
+                            array.shape,
+                            r = layer.resolution
+                        ),
+                    })
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { manifest, mapping_network, segments, to_rgb, noise })
+    }
+}
+
+/// Reads and checks `model.yaml`.
+///
+/// # Errors
+/// When it is missing, no YAML, of another format version, or contradicts itself.
+fn read_manifest(folder: &Path) -> Result<Manifest, GeneratorError> {
+    let path = folder.join(manifest::MANIFEST_FILE);
+    let wrong = |why: String| GeneratorError::Folder { path: path.clone(), why };
+    let text = fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
+    let manifest: Manifest = serde_yaml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    if manifest.format != manifest::FORMAT {
+        return Err(wrong(format!(
+            "format: {} is not the {} that this version of bendwave reads",
+            manifest.format,
+            manifest::FORMAT
+        )));
+    }
+    let r = manifest.resolution;
+    if !r.is_power_of_two() || !(8..=LARGEST_RESOLUTION).contains(&r) {
+        return Err(wrong(format!("resolution: {r} is not a power of two from 8 to {LARGEST_RESOLUTION}")));
+    }
+    let layers = 2 * r.trailing_zeros() as usize - 3;
+    if manifest.layers.len() != layers {
+        return Err(wrong(format!("layers: {} for {r} px there must be {layers}", manifest.layers.len())));
+    }
+    for (index, layer) in manifest.layers.iter().enumerate() {
+        let side = 4usize << index.div_ceil(2);
+        if layer.layer != index || layer.resolution != side || !(1..=8192).contains(&layer.channels) {
+            return Err(wrong(format!("layers[{index}]: layer {index} must be {side} px with 1 to 8192 channels")));
+        }
+    }
+    let sizes = 1..=65536;
+    if !sizes.contains(&manifest.z_dim) || !sizes.contains(&manifest.w_dim) {
+        return Err(wrong("z_dim, w_dim: must be 1 to 65536".to_owned()));
+    }
+    if manifest.w_avg.len() != manifest.w_dim || !manifest.w_avg.iter().all(|x| x.is_finite()) {
+        return Err(wrong(format!("w_avg: must be {} finite numbers", manifest.w_dim)));
+    }
+    Ok(manifest)
+}
+
+fn checked(folder: &Path, file: &str, sha256: &str) -> Result<Vec<u8>, GeneratorError> {
+    let path = folder.join(file);
+    let wrong = |why: String| GeneratorError::Folder { path: path.clone(), why };
+    if Path::new(file).file_name().is_none_or(|name| name != file) {
+        return Err(wrong("a file of a model lies in its folder, without `/`".to_owned()));
+    }
+    let bytes = fs::read(&path).map_err(|e| wrong(e.to_string()))?;
+    let hash = Sha256::digest(&bytes);
+    let hex: String = hash.iter().map(|b| format!("{b:02x}")).collect();
+    if hex == sha256 {
+        Ok(bytes)
+    } else {
+        Err(wrong("its bytes are not the ones that were imported (SHA-256 differs)".to_owned()))
+    }
+}
