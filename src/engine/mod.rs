@@ -1,1 +1,241 @@
-//! (to be written)
+//! One frame from one snapshot: evaluates every number once, walks the latent, runs the generator
+//! with the bends between its segments. Owns no thread, window or file, and gives the same picture
+//! for the same inputs wherever it runs.
+
+mod walk;
+
+use crate::bend::{Bend, Bender, MAX_PARAMS};
+use crate::generator::{Generator, GeneratorError, latent};
+use crate::param::DriveState;
+use crate::scene::{NumberId, Patch};
+use crate::signal::Snapshot;
+use crate::tensor::FeatureMaps;
+use std::time::{Duration, Instant};
+use walk::WalkState;
+
+/// Where the picture's latent comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Latent {
+    /// The scene's walk.
+    Walk,
+    /// This z, `z_dim` values.
+    Z(Vec<f32>),
+    /// These styles, `latents · w_dim` values.
+    W {
+        /// w of each layer.
+        styles: Vec<f32>,
+        /// Whether truncation applies; the papers' tool applies none to a loaded latent.
+        truncate: bool,
+    },
+}
+
+/// Time that a frame took, by part.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FrameTiming {
+    /// Everything.
+    pub total: Duration,
+    /// All bends, with the way to the GPU and back.
+    pub bends: Duration,
+}
+
+/// A model, a bender and a patch, ready to make frames.
+#[derive(Debug)]
+pub struct Engine {
+    generator: Generator,
+    bender: Bender,
+    patch: Patch,
+    latent: Latent,
+    states: Vec<DriveState>,
+    values: Vec<f32>,
+    /// What controllers say; wins over the scene's drive.
+    held: Vec<Option<f32>>,
+    /// Bends by layer, parameters as of this frame, each with its place in the patch.
+    by_layer: Vec<LayerBends>,
+    walk: WalkState,
+    styles: Vec<f32>,
+    frame: u64,
+    timing: FrameTiming,
+    message: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct LayerBends {
+    bends: Vec<Bend>,
+    places: Vec<usize>,
+}
+
+impl Engine {
+    /// Prepares a patch on a model.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub fn new(generator: Generator, bender: Bender, patch: Patch) -> Result<Self, GeneratorError> {
+        let styles = vec![0.0; generator.latents() * generator.manifest().w_dim];
+        let mut engine = Self {
+            generator,
+            bender,
+            patch: Patch::default(),
+            latent: Latent::Walk,
+            states: Vec::new(),
+            values: Vec::new(),
+            held: Vec::new(),
+            by_layer: Vec::new(),
+            walk: WalkState::default(),
+            styles,
+            frame: 0,
+            timing: FrameTiming::default(),
+            message: None,
+        };
+        engine.set_patch(patch)?;
+        Ok(engine)
+    }
+
+    /// Changes the patch. The walk goes on from its position where the route is the same;
+    /// controllers' values are let go. On an error the patch before stays.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub fn set_patch(&mut self, patch: Patch) -> Result<(), GeneratorError> {
+        self.walk.set_route(&patch, &mut self.generator)?;
+        self.states = vec![DriveState::default(); patch.numbers.len()];
+        self.values = vec![0.0; patch.numbers.len()];
+        self.held = vec![None; patch.numbers.len()];
+        self.by_layer.clear();
+        self.by_layer.resize_with(self.generator.manifest().layers.len(), LayerBends::default);
+        for (place, bend) in patch.bends.iter().enumerate() {
+            // The patch was made for this model's layers.
+            if let Some(layer) = self.by_layer.get_mut(bend.layer) {
+                layer.places.push(place);
+                layer.bends.push(Bend {
+                    transform: bend.transform,
+                    channels: bend.channels.clone(),
+                    params: [0.0; MAX_PARAMS],
+                });
+            }
+        }
+        self.patch = patch;
+        Ok(())
+    }
+
+    /// Changes where the latent comes from.
+    pub fn set_latent(&mut self, latent: Latent) {
+        self.latent = latent;
+    }
+
+    /// Holds a number at a controller's value, or lets the scene drive it again with `None`.
+    pub fn hold(&mut self, number: NumberId, value: Option<f32>) {
+        if let Some(held) = self.held.get_mut(number.index()) {
+            *held = value.filter(|v| v.is_finite());
+        }
+    }
+
+    /// The patch in use.
+    pub const fn patch(&self) -> &Patch {
+        &self.patch
+    }
+
+    /// The model in use.
+    pub const fn generator(&self) -> &Generator {
+        &self.generator
+    }
+
+    /// What does the bending, in words.
+    pub fn bender_name(&self) -> String {
+        self.bender.name()
+    }
+
+    /// A number as of the last frame.
+    pub fn value(&self, number: NumberId) -> f32 {
+        self.values.get(number.index()).copied().unwrap_or(0.0)
+    }
+
+    /// Time that the last frame took.
+    pub const fn timing(&self) -> FrameTiming {
+        self.timing
+    }
+
+    /// A problem that the picture survived, for the performer; each is given once.
+    pub fn take_message(&mut self) -> Option<String> {
+        self.message.take()
+    }
+
+    /// Makes the next frame. `dt_secs` is the time since the frame before. Gives \[3, H, W\], about
+    /// \[−1, 1\], not clamped.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails; a bend that fails leaves its layer unbent and a message.
+    pub fn frame(&mut self, snapshot: &Snapshot, dt_secs: f32) -> Result<&[f32], GeneratorError> {
+        let started = Instant::now();
+        self.evaluate(snapshot, dt_secs);
+        self.fill_styles(dt_secs)?;
+        self.generator.set_noise(self.patch.noise, self.frame);
+        self.frame += 1;
+
+        let mut bends_time = Duration::ZERO;
+        let mut problem = None;
+        let (bender, by_layer) = (&mut self.bender, &self.by_layer);
+        let mut bend = |layer: usize, mut maps: FeatureMaps<'_>| {
+            let bends = by_layer[layer].bends.as_slice();
+            if bends.is_empty() {
+                return;
+            }
+            let started = Instant::now();
+            if let Err(error) = bender.apply(&mut maps, bends) {
+                problem = Some(format!("bends run on the CPU from now on: {error}"));
+                *bender = Bender::cpu();
+                if let Err(error) = bender.apply(&mut maps, bends) {
+                    problem = Some(format!("layer {layer} stays unbent: {error}"));
+                }
+            }
+            bends_time += started.elapsed();
+        };
+        self.generator.synthesize(&self.styles, &mut bend)?;
+        if problem.is_some() {
+            self.message = problem;
+        }
+        self.timing = FrameTiming { total: started.elapsed(), bends: bends_time };
+        Ok(self.generator.image())
+    }
+
+    fn evaluate(&mut self, snapshot: &Snapshot, dt_secs: f32) {
+        for (index, number) in self.patch.numbers.iter().enumerate() {
+            let driven = self.states[index].eval(&number.drive, snapshot, dt_secs);
+            let value = self.held[index].unwrap_or(driven);
+            self.values[index] = value.clamp(number.limits[0], number.limits[1]);
+        }
+        for layer in &mut self.by_layer {
+            for (bend, &place) in layer.bends.iter_mut().zip(&layer.places) {
+                for (param, id) in bend.params.iter_mut().zip(&self.patch.bends[place].params) {
+                    *param = self.values[id.index()];
+                }
+            }
+        }
+    }
+
+    fn fill_styles(&mut self, dt_secs: f32) -> Result<(), GeneratorError> {
+        let psi = self.value(NumberId::TRUNCATION);
+        let truncate = match &self.latent {
+            Latent::W { styles, truncate } => {
+                self.styles.copy_from_slice(styles);
+                *truncate
+            }
+            Latent::Z(z) => {
+                let w = self.generator.map(z)?;
+                for style in self.styles.chunks_exact_mut(w.len()) {
+                    style.copy_from_slice(w);
+                }
+                true
+            }
+            Latent::Walk => {
+                let (speed, accent) = (self.value(NumberId::WALK_SPEED), self.value(NumberId::ACCENT));
+                self.walk.advance(f64::from(speed) * f64::from(dt_secs), &mut self.generator)?;
+                self.walk.write(accent, &mut self.styles);
+                true
+            }
+        };
+        if truncate {
+            latent::truncate(&mut self.styles, &self.generator.manifest().w_avg, psi);
+        }
+        Ok(())
+    }
+}

@@ -1,1 +1,174 @@
-//! (to be written)
+//! Scenes: what a performance shows. A scene file is the network bending papers' YAML
+//! (`transforms:`) plus, optionally, what a performance needs; a plain paper file is a valid scene.
+//!
+//! [`Scene::load`] reads and checks a file by itself; [`Scene::patch`] fits it to a model and a
+//! cluster file and gives a [`Patch`], which the engine can run without looking anything up.
+//! The format is in `docs/scene.md`.
+
+mod file;
+mod patch;
+
+pub use patch::{NumberId, Patch, PatchBend, PatchNumber};
+
+use crate::bend::{MAX_PARAMS, TransformSpec};
+use crate::generator::NoiseMode;
+use crate::param::Drive;
+use std::path::{Path, PathBuf};
+
+/// Most transforms in one scene.
+pub const MAX_TRANSFORMS: usize = 256;
+
+/// A scene file that has been read and checked by itself.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// Where it was read from; errors name it.
+    pub path: PathBuf,
+    /// Model folder, made absolute against the scene's folder.
+    pub model: Option<PathBuf>,
+    /// Cluster file, made absolute against the scene's folder.
+    pub clusters: Option<PathBuf>,
+    /// Seeds random feature choices, and the latent where `latent` names none.
+    pub seed: u32,
+    /// Noise of the layers.
+    pub noise: NoiseMode,
+    /// Truncation ψ: 1 is the whole variety, 0 the mean picture.
+    pub truncation: Drive,
+    /// The walk through latent space.
+    pub walk: Walk,
+    /// Transforms in file order.
+    pub bends: Vec<SceneBend>,
+}
+
+/// The walk through latent space, in w.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Walk {
+    /// Where it goes.
+    pub route: Route,
+    /// Stops per second.
+    pub speed: Drive,
+    /// A second latent that the walk is pulled to, by this share (0 to 1).
+    pub accent: Option<(u32, Drive)>,
+}
+
+/// Where a walk goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// From seed to seed and round again; one seed stands still.
+    Loop(Vec<u32>),
+    /// From seed to ever new seed, drawn from the scene's seed.
+    #[default]
+    Endless,
+}
+
+/// One transform of a scene.
+#[derive(Clone, Debug)]
+pub struct SceneBend {
+    /// Name that controller mappings use; `LAYER.TRANSFORM` where the file gives none.
+    pub name: String,
+    /// Layer, 0 is the 4×4 one.
+    pub layer: usize,
+    /// Which transform.
+    pub transform: &'static TransformSpec,
+    /// Parameters as the file gives them, without those it leaves out.
+    pub params: Vec<Drive>,
+    /// `amount`, where the file gives it by name.
+    pub amount: Option<Drive>,
+    /// On which features.
+    pub features: Features,
+}
+
+/// Which features a transform works on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Features {
+    /// Every feature of the layer.
+    All,
+    /// `floor(channels · share)` features, drawn from the scene's seed and the transform's place.
+    Random(f32),
+    /// The features of one cluster of the cluster file.
+    Cluster(u32),
+}
+
+/// Why a scene cannot be used. Every message names the file and the key.
+#[derive(Debug, thiserror::Error)]
+pub enum SceneError {
+    /// It cannot be read.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// It is no scene.
+    #[error("{path}: {why}", path = path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line or key.
+        why: String,
+    },
+    /// It does not fit the model or the cluster file.
+    #[error("{path}: {key}: {why}", path = path.display())]
+    Fit {
+        /// The file.
+        path: PathBuf,
+        /// The key, as `transforms[2].layer`.
+        key: String,
+        /// What is wrong and what would be right.
+        why: String,
+    },
+}
+
+impl Scene {
+    /// Reads a scene file.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no scene.
+    pub fn load(path: &Path) -> Result<Self, SceneError> {
+        const LARGEST_BYTES: u64 = 4 << 20;
+        let io_error = |source| SceneError::Io { path: path.to_path_buf(), source };
+        let size = std::fs::metadata(path).map_err(io_error)?.len();
+        if size > LARGEST_BYTES {
+            return Err(SceneError::Format {
+                path: path.to_path_buf(),
+                why: format!("{size} bytes is too large for a scene file"),
+            });
+        }
+        let text = std::fs::read_to_string(path).map_err(io_error)?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a scene from text; `path` names it in errors and anchors the files it names.
+    ///
+    /// # Errors
+    /// When it is no scene.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, SceneError> {
+        file::parse(text, path)
+    }
+
+    /// A scene without transforms that stands still.
+    pub fn empty(seed: u32) -> Self {
+        Self {
+            path: PathBuf::from("(no scene)"),
+            model: None,
+            clusters: None,
+            seed,
+            noise: NoiseMode::Const,
+            truncation: Drive::Constant(1.0),
+            walk: Walk { route: Route::Loop(vec![seed]), speed: Drive::Constant(0.0), accent: None },
+            bends: Vec::new(),
+        }
+    }
+
+    /// Replaces the latent's seed: the walk then starts from it.
+    pub fn set_seed(&mut self, seed: u32) {
+        self.seed = seed;
+        if let Route::Loop(seeds) = &mut self.walk.route {
+            if let Some(first) = seeds.first_mut() {
+                *first = seed;
+            }
+        }
+    }
+}
+
+const _: () = assert!(MAX_PARAMS <= 16, "a patch's bends hold their numbers inline");

@@ -1,0 +1,223 @@
+//! The scene file as it is written.
+
+use crate::bend::spec;
+use crate::generator::NoiseMode;
+use crate::param::Drive;
+use crate::scene::{Features, MAX_TRANSFORMS, Route, Scene, SceneBend, SceneError, Walk};
+use serde::Deserialize;
+use serde_yaml::Value;
+use std::path::{Path, PathBuf};
+
+/// Most seeds of a walk.
+const MAX_SEEDS: usize = 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SceneFile {
+    model: Option<PathBuf>,
+    clusters: Option<PathBuf>,
+    seed: Option<u32>,
+    noise: Option<NoiseMode>,
+    truncation: Option<Drive>,
+    latent: Option<LatentEntry>,
+    // Written by hand as a list; absent or empty in a scene that only walks.
+    transforms: Option<Vec<TransformEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LatentEntry {
+    seeds: Option<Vec<u32>>,
+    walk: Option<WalkKind>,
+    speed: Option<Drive>,
+    accent: Option<AccentEntry>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum WalkKind {
+    Loop,
+    Endless,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccentEntry {
+    seed: u32,
+    amount: Drive,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TransformEntry {
+    layer: i64,
+    transform: String,
+    params: Option<Vec<Drive>>,
+    features: Option<String>,
+    // Two spellings: the reference tool's and the one that fits the rest of a scene.
+    #[serde(rename = "feature-param", alias = "feature_param")]
+    feature_param: Option<Value>,
+    name: Option<String>,
+    amount: Option<Drive>,
+}
+
+pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
+    let wrong = |why: String| SceneError::Format { path: path.to_path_buf(), why };
+    let file: Option<SceneFile> =
+        serde_yaml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+    let file = file.ok_or_else(|| wrong("is empty: a scene has at least `transforms:`".to_owned()))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let seed = file.seed.unwrap_or(0);
+    let entries = file.transforms.unwrap_or_default();
+    if entries.len() > MAX_TRANSFORMS {
+        return Err(wrong(format!("transforms: {} are more than {MAX_TRANSFORMS}", entries.len())));
+    }
+    let mut bends: Vec<SceneBend> = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.into_iter().enumerate() {
+        let bend = bend(entry, index).map_err(|(key, why)| SceneError::Fit {
+            path: path.to_path_buf(),
+            key: format!("transforms[{index}].{key}"),
+            why,
+        })?;
+        bends.push(bend);
+    }
+    name_all(&mut bends).map_err(|(index, name)| SceneError::Fit {
+        path: path.to_path_buf(),
+        key: format!("transforms[{index}].name"),
+        why: format!("{name:?} is taken by another transform"),
+    })?;
+    let walk = walk(file.latent, seed).map_err(|(key, why)| SceneError::Fit {
+        path: path.to_path_buf(),
+        key: format!("latent.{key}"),
+        why,
+    })?;
+    Ok(Scene {
+        path: path.to_path_buf(),
+        model: file.model.map(|p| folder.join(p)),
+        clusters: file.clusters.map(|p| folder.join(p)),
+        seed,
+        noise: file.noise.unwrap_or_default(),
+        truncation: file.truncation.unwrap_or(Drive::Constant(1.0)),
+        walk,
+        bends,
+    })
+}
+
+type KeyError = (&'static str, String);
+
+fn walk(entry: Option<LatentEntry>, seed: u32) -> Result<Walk, KeyError> {
+    let Some(entry) = entry else {
+        return Ok(Walk { route: Route::Loop(vec![seed]), speed: Drive::Constant(0.0), accent: None });
+    };
+    let route = match (entry.walk.unwrap_or(WalkKind::Loop), entry.seeds) {
+        (WalkKind::Loop, Some(seeds)) if seeds.is_empty() => {
+            return Err(("seeds", "needs at least one seed".to_owned()));
+        }
+        (WalkKind::Loop, Some(seeds)) if seeds.len() > MAX_SEEDS => {
+            return Err(("seeds", format!("{} are more than {MAX_SEEDS}", seeds.len())));
+        }
+        (WalkKind::Loop, Some(seeds)) => Route::Loop(seeds),
+        (WalkKind::Loop, None) => Route::Loop(vec![seed]),
+        (WalkKind::Endless, None) => Route::Endless,
+        (WalkKind::Endless, Some(_)) => {
+            return Err(("seeds", "an endless walk draws its own seeds: leave this out or use `walk: loop`".to_owned()));
+        }
+    };
+    let speed = entry.speed.unwrap_or(Drive::Constant(0.1));
+    if speed.bounds()[0] < 0.0 || speed.bounds()[1] > 60.0 {
+        return Err(("speed", "must stay within 0 and 60 stops per second".to_owned()));
+    }
+    Ok(Walk { route, speed, accent: entry.accent.map(|a| (a.seed, a.amount)) })
+}
+
+fn bend(entry: TransformEntry, index: usize) -> Result<SceneBend, KeyError> {
+    let layer = usize::try_from(entry.layer)
+        .ok()
+        .filter(|&l| l < 64)
+        .ok_or_else(|| ("layer", format!("{} is no layer: layers count from 0", entry.layer)))?;
+    let transform = spec::find(&entry.transform).ok_or_else(|| {
+        let known: Vec<&str> = spec::TRANSFORMS.iter().map(|t| t.name).collect();
+        ("transform", format!("no transform is named {:?}; there are {}", entry.transform, known.join(", ")))
+    })?;
+    let params = entry.params.unwrap_or_default();
+    transform.check_count(params.len()).map_err(|e| ("params", e.to_string()))?;
+    if entry.amount.is_some() && params.len() == transform.params.len() {
+        return Err(("amount", "is given twice: here and as the last of `params`".to_owned()));
+    }
+    let given = params.iter().zip(transform.params);
+    let amount_spec = transform.params.last();
+    for (drive, spec) in given.chain(entry.amount.iter().zip(amount_spec)) {
+        let [low, high] = drive.bounds();
+        if low < spec.limits[0] || high > spec.limits[1] {
+            return Err((
+                "params",
+                format!("`{}` must stay within {} and {}", spec.name, spec.limits[0], spec.limits[1]),
+            ));
+        }
+    }
+    let features = features(entry.features.as_deref(), entry.feature_param.as_ref())?;
+    if let Some(name) = &entry.name {
+        let fits = !name.is_empty()
+            && name.len() <= 64
+            && name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_' || c == ' ');
+        if !fits || ["walk", "action", "accent"].contains(&name.as_str()) {
+            return Err(("name", format!("{name:?}: letters, digits, `-` and `_`, and not walk, accent or action")));
+        }
+    }
+    let _ = index;
+    Ok(SceneBend {
+        name: entry.name.unwrap_or_default(),
+        layer,
+        transform,
+        params,
+        amount: entry.amount,
+        features,
+    })
+}
+
+fn features(kind: Option<&str>, param: Option<&Value>) -> Result<Features, KeyError> {
+    let number = param.and_then(|v| match v {
+        Value::Number(n) => n.as_f64(),
+        Value::String(s) => s.trim().parse().ok(),
+        _ => None,
+    });
+    match kind.unwrap_or("all") {
+        "all" => Ok(Features::All),
+        "random" => match number {
+            Some(share) if (0.0..=1.0).contains(&share) => Ok(Features::Random(share as f32)),
+            _ => Err(("feature-param", "`random` needs a share from 0 to 1".to_owned())),
+        },
+        "cluster" => match number {
+            Some(id) if id >= 0.0 && id.fract() == 0.0 && id <= f64::from(u32::MAX) => {
+                Ok(Features::Cluster(id as u32))
+            }
+            _ => Err(("feature-param", "`cluster` needs a cluster's number".to_owned())),
+        },
+        other => Err(("features", format!("{other:?}: one of all, random, cluster"))),
+    }
+}
+
+/// Gives nameless transforms the name `LAYER.TRANSFORM`, with `#2`, `#3` where it repeats.
+fn name_all(bends: &mut [SceneBend]) -> Result<(), (usize, String)> {
+    let mut taken: Vec<String> = Vec::new();
+    for (index, bend) in bends.iter().enumerate() {
+        if !bend.name.is_empty() {
+            if taken.contains(&bend.name) {
+                return Err((index, bend.name.clone()));
+            }
+            taken.push(bend.name.clone());
+        }
+    }
+    for bend in bends.iter_mut().filter(|b| b.name.is_empty()) {
+        let base = format!("{}.{}", bend.layer, bend.transform.name);
+        let mut name = base.clone();
+        let mut copy = 2;
+        while taken.contains(&name) {
+            name = format!("{base}#{copy}");
+            copy += 1;
+        }
+        taken.push(name.clone());
+        bend.name = name;
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! A scene fitted to a model: what the engine runs.
+
+use crate::bend::spec::{Missing, ParamSpec};
+use crate::bend::{ClusterFile, MAX_PARAMS, TransformSpec};
+use crate::generator::NoiseMode;
+use crate::param::Drive;
+use crate::scene::{Features, Route, Scene, SceneError};
+use crate::tensor::{ChannelSet, MapShape, split_mix};
+
+/// Index of a number of a [`Patch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberId(usize);
+
+impl NumberId {
+    /// ψ of truncation.
+    pub const TRUNCATION: Self = Self(0);
+    /// Stops per second of the walk.
+    pub const WALK_SPEED: Self = Self(1);
+    /// Share of the accent latent.
+    pub const ACCENT: Self = Self(2);
+
+    /// Its index into the patch's numbers.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A number that can be driven, with the address that controller mappings use.
+#[derive(Clone, Debug)]
+pub struct PatchNumber {
+    /// Address, as `truncation`, `walk.speed`, `accent`, or `NAME.PARAM`.
+    pub address: String,
+    /// What the scene says.
+    pub drive: Drive,
+    /// What a knob sweeps.
+    pub range: [f32; 2],
+    /// Lowest and highest value that is accepted.
+    pub limits: [f32; 2],
+}
+
+/// One transform with its channels.
+#[derive(Clone, Debug)]
+pub struct PatchBend {
+    /// Name in the scene.
+    pub name: String,
+    /// Layer.
+    pub layer: usize,
+    /// Which transform.
+    pub transform: &'static TransformSpec,
+    /// On which channels.
+    pub channels: ChannelSet,
+    /// Where each parameter's value stands among the numbers, `amount` last.
+    pub params: Vec<NumberId>,
+}
+
+/// A scene fitted to a model. The default has no numbers and bends.
+#[derive(Clone, Debug, Default)]
+pub struct Patch {
+    /// Every number that can be driven; the first three are the [`NumberId`] constants.
+    pub numbers: Vec<PatchNumber>,
+    /// Transforms in file order.
+    pub bends: Vec<PatchBend>,
+    /// Noise of the layers.
+    pub noise: NoiseMode,
+    /// Where the walk goes.
+    pub route: Route,
+    /// Seed of the accent latent.
+    pub accent_seed: Option<u32>,
+    /// The scene's seed.
+    pub seed: u32,
+}
+
+impl Patch {
+    /// Finds a number by its address. `transforms[2].x` works for every transform, named or not.
+    pub fn find(&self, address: &str) -> Option<NumberId> {
+        if let Some(rest) = address.strip_prefix("transforms[") {
+            let (index, param) = rest.split_once("].")?;
+            let bend = self.bends.get(index.parse::<usize>().ok()?)?;
+            let position = bend.transform.params.iter().position(|p| p.name == param)?;
+            return bend.params.get(position).copied();
+        }
+        if let Some(index) = self.numbers.iter().position(|n| n.address == address) {
+            return Some(NumberId(index));
+        }
+        let (name, param) = address.rsplit_once('.')?;
+        let bend = self.bends.iter().find(|b| b.name == name)?;
+        let position = bend.transform.params.iter().position(|p| p.name == param)?;
+        bend.params.get(position).copied()
+    }
+
+    /// Every address.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.numbers.iter().map(|n| n.address.as_str())
+    }
+}
+
+impl Scene {
+    /// Fits the scene to a model's layers and a cluster file.
+    ///
+    /// # Errors
+    /// When it names a layer that the model lacks or a cluster that is not there.
+    pub fn patch(
+        &self,
+        layer_shape: &dyn Fn(usize) -> Option<MapShape>,
+        clusters: Option<&ClusterFile>,
+    ) -> Result<Patch, SceneError> {
+        let mut numbers = vec![
+            fixed("truncation", self.truncation, [0.0, 1.5], [-4.0, 4.0]),
+            fixed("walk.speed", self.walk.speed, [0.0, 2.0], [0.0, 60.0]),
+            fixed(
+                "accent",
+                self.walk.accent.as_ref().map_or(Drive::Constant(0.0), |a| a.1),
+                [0.0, 1.0],
+                [-4.0, 4.0],
+            ),
+        ];
+        let mut bends = Vec::with_capacity(self.bends.len());
+        for (index, bend) in self.bends.iter().enumerate() {
+            let fit = |key: &str, why: String| SceneError::Fit {
+                path: self.path.clone(),
+                key: format!("transforms[{index}].{key}"),
+                why,
+            };
+            let shape = layer_shape(bend.layer).ok_or_else(|| {
+                let last = (0..).take_while(|&l| layer_shape(l).is_some()).last().unwrap_or(0);
+                fit("layer", format!("the model has no layer {}; its layers are 0 to {last}", bend.layer))
+            })?;
+            let channels = match bend.features {
+                Features::All => ChannelSet::all(shape.channels),
+                Features::Random(share) => {
+                    // The transform's place is mixed in, so that two do not draw the same channels.
+                    let mut seed = u64::from(self.seed) << 32 | index as u64;
+                    ChannelSet::random(shape.channels, share, split_mix(&mut seed))
+                }
+                Features::Cluster(id) => {
+                    let file = clusters.ok_or_else(|| {
+                        fit("features", "`cluster` needs a cluster file: give `clusters:` in the scene or --clusters".to_owned())
+                    })?;
+                    let list = file.cluster(bend.layer, id).ok_or_else(|| {
+                        fit("feature-param", format!("the cluster file has no cluster {id} in layer {}", bend.layer))
+                    })?;
+                    ChannelSet::from_indices(list.iter().copied(), shape.channels).map_err(|channel| {
+                        fit(
+                            "feature-param",
+                            format!(
+                                "cluster {id} names feature {channel}, but layer {} has {}: the cluster file is of another model",
+                                bend.layer, shape.channels
+                            ),
+                        )
+                    })?
+                }
+            };
+            bends.push(PatchBend {
+                name: bend.name.clone(),
+                layer: bend.layer,
+                transform: bend.transform,
+                channels,
+                params: params_of(bend, &mut numbers),
+            });
+        }
+        Ok(Patch {
+            numbers,
+            bends,
+            noise: self.noise,
+            route: self.walk.route.clone(),
+            accent_seed: self.walk.accent.as_ref().map(|a| a.0),
+            seed: self.seed,
+        })
+    }
+}
+
+fn fixed(address: &str, drive: Drive, range: [f32; 2], limits: [f32; 2]) -> PatchNumber {
+    PatchNumber { address: address.to_owned(), drive, range, limits }
+}
+
+/// Gives each parameter of a transform a number; one left out that is `Like` another shares its.
+fn params_of(bend: &super::SceneBend, numbers: &mut Vec<PatchNumber>) -> Vec<NumberId> {
+    let specs: &[ParamSpec] = bend.transform.params;
+    debug_assert!(specs.len() <= MAX_PARAMS);
+    let mut ids: Vec<NumberId> = Vec::with_capacity(specs.len());
+    for (position, spec) in specs.iter().enumerate() {
+        let named_amount = bend.amount.filter(|_| position + 1 == specs.len());
+        let drive = match (bend.params.get(position).copied().or(named_amount), spec.missing) {
+            (Some(drive), _) => drive,
+            (None, Missing::Value(value)) => Drive::Constant(value),
+            (None, Missing::Like(other)) => {
+                ids.push(ids[other]);
+                continue;
+            }
+            // The file's check lets nothing required be left out.
+            (None, Missing::Required) => Drive::Constant(spec.identity.unwrap_or(0.0)),
+        };
+        ids.push(NumberId(numbers.len()));
+        numbers.push(PatchNumber {
+            address: format!("{}.{}", bend.name, spec.name),
+            drive,
+            range: spec.range,
+            limits: spec.limits,
+        });
+    }
+    ids
+}
