@@ -1,5 +1,5 @@
 # Sourced: the model and the track of the demo, made when they are missing or out of date.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its variables are for the scripts that source it
 
 # True when $1 is missing or older than a file under the other paths.
 stale() {

@@ -136,9 +136,12 @@ need_onnxruntime() {
     [[ -f $dir/$library && $(sha256_of "$dir/$library") == "$want" ]] && return
 
     if ! python3 -m pip --version >/dev/null 2>&1; then
-        have apt-get && can_install && say "installing python3-pip, to fetch ONNX Runtime" &&
-            install_packages python3-pip ||
-            die "python3 with pip is needed once, to fetch ONNX Runtime; or name a library with ORT_DYLIB_PATH"
+        local need="python3 with pip is needed once, to fetch ONNX Runtime"
+        if ! have apt-get || ! can_install; then
+            die "$need; or name a library with ORT_DYLIB_PATH"
+        fi
+        say "installing python3-pip, to fetch ONNX Runtime"
+        install_packages python3-pip || die "$need, and apt-get could not install it; see $LOG"
     fi
     say "fetching ONNX Runtime $version"
     mkdir -p "$cache/bendwave/onnxruntime"
