@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# What `make test` and CI run. One feature set throughout, so that nothing is built twice.
+
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+step "set-up" scripts/setup.sh test
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets --features jack -- -D warnings
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features jack --quiet
+step "build" cargo test --workspace --features jack --no-run
+step "tests" cargo test --workspace --features jack
+times
+say "all passed"
