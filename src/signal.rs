@@ -20,7 +20,7 @@ pub const SIGNALS: &[SignalSpec] = &[
     },
     SignalSpec {
         id: "peak",
-        doc: "sample peak of the hop, absolute: 1 is full scale",
+        doc: "sample peak, absolute: 1 is full scale; falls in 100 ms",
     },
     SignalSpec {
         id: "sub",
@@ -55,8 +55,12 @@ pub const SIGNALS: &[SignalSpec] = &[
         doc: "1 at an onset of sub or bass, falling to 0 within 250 ms",
     },
     SignalSpec {
+        id: "snare",
+        doc: "1 at a noisy onset with body (snare, clap), falling to 0 within 250 ms",
+    },
+    SignalSpec {
         id: "hat",
-        doc: "1 at an onset of high-mid or air, falling to 0 within 150 ms",
+        doc: "1 at an onset above 6 kHz, falling to 0 within 150 ms",
     },
 ];
 

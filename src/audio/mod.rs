@@ -1,1 +1,19 @@
-//! (to be written)
+//! The ears: sound files and devices to [`signal::Snapshot`](crate::signal::Snapshot)s.
+//!
+//! [`Analyzer`] turns samples into one snapshot per hop. It is the same code live ([`live`]) and
+//! offline ([`timeline`]), so that a rendered take matches the show. It knows no device, file or
+//! thread, allocates only when made, and doesn't care how the samples are cut into chunks.
+
+mod analysis;
+mod bands;
+mod decode;
+mod error;
+mod history;
+mod onset;
+mod stft;
+pub mod timeline;
+
+pub use analysis::{Analyzer, HOP_SECS, WINDOW_SECS};
+pub use decode::{Decoded, MAX_CHANNELS, MAX_SAMPLES, SAMPLE_RATES, decode};
+pub use error::AudioError;
+pub use timeline::{SignalTrack, analyze_all};

@@ -1,0 +1,267 @@
+//! Samples to snapshots, hop by hop.
+
+use super::bands::Bands;
+use super::decode::check_format;
+use super::error::AudioError;
+use super::history::{Follower, Relative, loudness};
+use super::onset::{Flux, PickRule, Picker, Rise};
+use super::stft::Stft;
+use crate::signal::{SIGNALS, SignalId, Snapshot};
+
+/// Time between two snapshots in seconds: 256 samples at 48 kHz. The nearest whole number of
+/// samples is used.
+pub const HOP_SECS: f64 = 256.0 / 48_000.0;
+
+/// Length of the spectrum's window in seconds: 2048 samples at 48 kHz.
+pub const WINDOW_SECS: f64 = 2048.0 / 48_000.0;
+
+/// Below this mean square (−80 dBFS) sound counts as silence: dither, hum, a device's own noise.
+const SILENCE_POWER: f32 = 1e-8;
+
+/// A band this far below the whole (−50 dB as loudness, 10^(−5·0.3)) is not amplified further.
+const LEAST_BAND_SHARE: f32 = 0.031_6;
+
+/// Corner of the DC blocker in Hz.
+const DC_CORNER_HZ: f64 = 3.0;
+
+/// Edges of the bands sub, bass, low-mid, mid, high-mid, air, in Hz.
+const BAND_EDGES_HZ: [f32; 7] = [20.0, 60.0, 150.0, 500.0, 2_000.0, 6_000.0, 16_000.0];
+const BANDS: usize = BAND_EDGES_HZ.len() - 1;
+
+/// Where each signal stands in a snapshot.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    level: usize,
+    peak: usize,
+    first_band: usize,
+    onset: usize,
+    kick: usize,
+    snare: usize,
+    hat: usize,
+}
+
+impl Places {
+    fn find() -> Self {
+        let place = |id: &str| SignalId::find(id).map_or(SIGNALS.len(), SignalId::index);
+        Self {
+            level: place("level"),
+            peak: place("peak"),
+            first_band: place("sub"),
+            onset: place("onset"),
+            kick: place("kick"),
+            snare: place("snare"),
+            hat: place("hat"),
+        }
+    }
+}
+
+/// Takes the constant part out, and what is no number.
+#[derive(Clone, Debug)]
+struct DcBlocker {
+    keep: f64,
+    before: Option<f32>,
+    out: f64,
+}
+
+impl DcBlocker {
+    fn new(sample_rate: u32) -> Self {
+        let corner = std::f64::consts::TAU * DC_CORNER_HZ / f64::from(sample_rate);
+        Self {
+            keep: (-corner).exp(),
+            before: None,
+            out: 0.0,
+        }
+    }
+
+    fn next(&mut self, x: f32) -> f32 {
+        // The first sample sets the rest position: sound that starts off centre doesn't click.
+        let before = self.before.replace(x).unwrap_or(x);
+        self.out = self.keep * self.out + f64::from(x - before);
+        if self.out.abs() < 1e-15 {
+            self.out = 0.0;
+        }
+        self.out as f32
+    }
+}
+
+/// Turns interleaved samples into one [`Snapshot`] per hop ([`HOP_SECS`]).
+///
+/// Allocates only in [`Analyzer::new`]. The same samples give the same snapshots, however they are
+/// cut into chunks, live and offline. Samples that are no number count as 0, and those beyond ±16
+/// are clipped.
+pub struct Analyzer {
+    sample_rate: u32,
+    channels: usize,
+    hop_len: usize,
+    /// Sums of the even and odd channels of the frame coming in.
+    frame: [f32; 2],
+    frame_scale: [f32; 2],
+    next_channel: usize,
+    frames: u64,
+    until_hop: usize,
+    hop_peak: f32,
+    dc: [DcBlocker; 2],
+    stft: Stft,
+    bands: Bands,
+    band_power: [f32; BANDS],
+    relative_level: Relative,
+    relative_bands: [Relative; BANDS],
+    peak: Follower,
+    recent_loud: Follower,
+    flux: Flux,
+    onset: Picker,
+    kick: Picker,
+    snare: Picker,
+    hat: Picker,
+    places: Places,
+    snapshot: Snapshot,
+}
+
+impl std::fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Analyzer")
+            .field("sample_rate", &self.sample_rate)
+            .field("channels", &self.channels)
+            .field("hop_len", &self.hop_len)
+            .field("snapshot", &self.snapshot)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Analyzer {
+    /// An analyzer for `channels` interleaved channels at `sample_rate` Hz.
+    ///
+    /// # Errors
+    /// [`AudioError::Format`] when either is out of bounds.
+    pub fn new(sample_rate: u32, channels: usize) -> Result<Self, AudioError> {
+        check_format("this sound", sample_rate, channels)?;
+        let hop_len = (f64::from(sample_rate) * HOP_SECS).round() as usize;
+        let hop_secs = hop_len as f64 / f64::from(sample_rate);
+        let stft = Stft::new(sample_rate, WINDOW_SECS);
+        let (bin_hz, bins) = (stft.bin_hz(), stft.bins());
+        let even = channels.div_ceil(2) as f32;
+        let odd = (channels / 2).max(1) as f32;
+        let picker = |least_rise, share_of_strongest, apart_secs, fall_secs| {
+            Picker::new(
+                hop_secs,
+                PickRule {
+                    least_rise,
+                    share_of_strongest,
+                    apart_secs,
+                    fall_secs,
+                },
+            )
+        };
+        Ok(Self {
+            sample_rate,
+            channels,
+            hop_len,
+            frame: [0.0; 2],
+            frame_scale: [1.0 / even, 1.0 / odd],
+            next_channel: 0,
+            frames: 0,
+            until_hop: hop_len,
+            hop_peak: 0.0,
+            dc: [DcBlocker::new(sample_rate), DcBlocker::new(sample_rate)],
+            bands: Bands::between(&BAND_EDGES_HZ, bin_hz, bins),
+            band_power: [0.0; BANDS],
+            relative_level: Relative::new(hop_secs),
+            relative_bands: std::array::from_fn(|_| Relative::new(hop_secs)),
+            peak: Follower::new(hop_secs, 1e-6, 0.1),
+            recent_loud: Follower::new(hop_secs, 1e-6, 4.0),
+            flux: Flux::new(hop_secs, bin_hz, bins),
+            onset: picker(0.25, 0.3, 0.06, 0.25),
+            kick: picker(0.4, 0.5, 0.12, 0.25),
+            snare: picker(0.3, 0.5, 0.12, 0.25),
+            hat: picker(0.3, 0.4, 0.06, 0.15),
+            stft,
+            places: Places::find(),
+            snapshot: Snapshot::SILENCE,
+        })
+    }
+
+    /// Samples per second and channel, in Hz.
+    pub fn sample_rate(&self) -> u32 {
+        self.sample_rate
+    }
+
+    /// Interleaved channels.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Time between two snapshots, in seconds.
+    pub fn hop_secs(&self) -> f64 {
+        self.hop_len as f64 / f64::from(self.sample_rate)
+    }
+
+    /// Takes samples in, in any number, and calls `on_hop` for each snapshot that they complete.
+    /// Never allocates, locks or blocks.
+    pub fn push(&mut self, interleaved: &[f32], mut on_hop: impl FnMut(&Snapshot)) {
+        for sample in interleaved {
+            let sample = if sample.is_finite() {
+                sample.clamp(-16.0, 16.0)
+            } else {
+                0.0
+            };
+            self.hop_peak = self.hop_peak.max(sample.abs());
+            self.frame[self.next_channel % 2] += sample;
+            self.next_channel += 1;
+            if self.next_channel < self.channels {
+                continue;
+            }
+            self.next_channel = 0;
+            let left = self.dc[0].next(self.frame[0] * self.frame_scale[0]);
+            let right = if self.channels == 1 {
+                left
+            } else {
+                self.dc[1].next(self.frame[1] * self.frame_scale[1])
+            };
+            self.frame = [0.0; 2];
+            self.stft.push(left, right);
+            self.frames += 1;
+            self.until_hop -= 1;
+            if self.until_hop == 0 {
+                self.until_hop = self.hop_len;
+                self.hop();
+                on_hop(&self.snapshot);
+            }
+        }
+    }
+
+    fn hop(&mut self) {
+        let power = self.stft.power();
+        self.bands.apply(power, &mut self.band_power);
+        let all_power: f32 = self.band_power.iter().sum();
+        let recent_loud = self.recent_loud.follow(all_power);
+        // 1 for music at any level, towards 0 as the recent past sinks into silence.
+        let audible = recent_loud / (recent_loud + SILENCE_POWER);
+        let least_loud = LEAST_BAND_SHARE * loudness(recent_loud);
+        let rise = self
+            .flux
+            .update(power, (recent_loud + SILENCE_POWER).sqrt());
+
+        let values = &mut self.snapshot.values;
+        values[self.places.level] =
+            audible * self.relative_level.update(loudness(all_power), least_loud);
+        values[self.places.peak] = self.peak.follow(self.hop_peak).min(1.0);
+        self.hop_peak = 0.0;
+        for (b, relative) in self.relative_bands.iter_mut().enumerate() {
+            values[self.places.first_band + b] =
+                audible * relative.update(loudness(self.band_power[b]), least_loud);
+        }
+        let Rise {
+            low,
+            body,
+            noise,
+            high,
+        } = rise;
+        values[self.places.onset] = self
+            .onset
+            .update(audible * 0.25 * (low + body + noise + high));
+        values[self.places.kick] = self.kick.update(audible * low);
+        values[self.places.snare] = self.snare.update(audible * (body * noise).sqrt());
+        values[self.places.hat] = self.hat.update(audible * high);
+        self.snapshot.at_secs = self.frames as f64 / f64::from(self.sample_rate);
+    }
+}

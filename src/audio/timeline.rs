@@ -1,0 +1,75 @@
+//! All signals of a whole sound, for rendering offline.
+
+use super::{Analyzer, AudioError, Decoded};
+use crate::signal::Snapshot;
+
+/// The snapshots of a sound, in order of time.
+#[derive(Clone, Debug)]
+pub struct SignalTrack {
+    snapshots: Vec<Snapshot>,
+    duration_secs: f64,
+}
+
+impl SignalTrack {
+    /// What a listener knows at `secs`: the last snapshot that is not later, as it would be live.
+    /// Silence before the first; the last one holds after the end.
+    pub fn at(&self, secs: f64) -> Snapshot {
+        let later = self.snapshots.partition_point(|s| s.at_secs <= secs);
+        match later.checked_sub(1) {
+            Some(index) => self.snapshots[index],
+            None => Snapshot::SILENCE,
+        }
+    }
+
+    /// All snapshots, one per hop.
+    pub fn snapshots(&self) -> &[Snapshot] {
+        &self.snapshots
+    }
+
+    /// Length of the sound in seconds.
+    pub fn duration_secs(&self) -> f64 {
+        self.duration_secs
+    }
+}
+
+/// Analyses a whole sound. Deterministic; the same code as live.
+///
+/// # Errors
+/// [`AudioError::Format`] when rate or channels are out of bounds.
+pub fn analyze_all(sound: &Decoded) -> Result<SignalTrack, AudioError> {
+    let mut analyzer = Analyzer::new(sound.sample_rate, sound.channels)?;
+    let duration_secs = sound.duration_secs();
+    let mut snapshots = Vec::with_capacity((duration_secs / analyzer.hop_secs()) as usize + 1);
+    analyzer.push(&sound.samples, |snapshot| snapshots.push(*snapshot));
+    Ok(SignalTrack {
+        snapshots,
+        duration_secs,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decoded, analyze_all};
+    use crate::signal::Snapshot;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_moment_sees_only_its_past() {
+        let sound = Decoded {
+            path: PathBuf::from("made here"),
+            sample_rate: 48_000,
+            channels: 1,
+            samples: vec![0.5; 4800],
+            warning: None,
+        };
+        let track = analyze_all(&sound).unwrap();
+        assert_eq!(track.snapshots().len(), 4800 / 256);
+        assert_eq!(track.at(0.0), Snapshot::SILENCE);
+        assert_eq!(track.at(-1.0), Snapshot::SILENCE);
+        let hop_secs = 256.0 / 48_000.0;
+        assert_eq!(track.at(hop_secs).at_secs, hop_secs);
+        assert_eq!(track.at(1.9 * hop_secs).at_secs, hop_secs);
+        assert_eq!(track.at(1e9).at_secs, 18.0 * hop_secs);
+        assert_eq!(track.at(f64::NAN), Snapshot::SILENCE);
+    }
+}
