@@ -1,0 +1,209 @@
+//! The command line.
+
+use crate::generator::{NoiseMode, ProviderChoice};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Play a generative network to music.
+#[derive(Debug, Parser)]
+#[command(name = "bendwave", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Turn a StyleGAN2 checkpoint into a model folder
+    Import(ImportArgs),
+    /// Make one picture
+    Still(StillArgs),
+    /// Make a video of a piece of music, frame by frame
+    Render(RenderArgs),
+    /// Play live, fullscreen
+    Perform(PerformArgs),
+    /// List audio inputs, MIDI ports, GPU adapters, providers and monitors
+    Devices(DevicesArgs),
+    /// Time each stage
+    Bench(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// A rosinality StyleGAN2 checkpoint (.pt)
+    pub(crate) checkpoint: PathBuf,
+    /// The model folder to make
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// What makes the pictures.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// Model folder, or a checkpoint, which is imported once and kept in the cache [default: the
+    /// scene's, else the model that comes with bendwave]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// Cluster file [default: the scene's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) clusters: Option<PathBuf>,
+    /// What runs the network: auto, tensorrt, cuda, coreml, directml or cpu
+    #[arg(long, default_value = "auto")]
+    pub(crate) provider: ProviderChoice,
+    /// The ONNX Runtime library [default: ORT_DYLIB_PATH, beside the program, the user's cache]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ort_lib: Option<PathBuf>,
+    /// GPU adapter for bends and window: auto, a number or a part of its name
+    #[arg(long, default_value = "auto", value_name = "ADAPTER")]
+    pub(crate) gpu: String,
+    /// Where bends run: gpu, cpu, or auto, which takes the GPU unless the adapter is software
+    #[arg(long, default_value = "auto", value_name = "WHERE")]
+    pub(crate) bend_on: BendOn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum BendOn {
+    Auto,
+    Gpu,
+    Cpu,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StillArgs {
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) latent: LatentArgs,
+    /// Truncation ψ: 1 is the whole variety, 0 the mean picture [default: the scene's, else 1]
+    #[arg(long, value_name = "PSI", allow_negative_numbers = true)]
+    pub(crate) truncation: Option<f32>,
+    /// Noise: const, random or none [default: the scene's, else const]
+    #[arg(long)]
+    pub(crate) noise: Option<NoiseMode>,
+    /// Scene or plain network bending file
+    #[arg(long, value_name = "FILE", alias = "scene")]
+    pub(crate) transforms: Option<PathBuf>,
+    /// Picture to write, PNG
+    #[arg(long, value_name = "FILE", required_unless_present = "raw")]
+    pub(crate) out: Option<PathBuf>,
+    /// Raw picture to write: float32 [3, H, W] as the network gave it, .npy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) raw: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = false, multiple = false)]
+pub(crate) struct LatentArgs {
+    /// z of this seed, as numpy.random.RandomState(N).randn draws it
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+    /// z from a file: float32 [1, z_dim], .npy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) z: Option<PathBuf>,
+    /// w from a file: [1, w_dim] or [1, n, w_dim], .npy or .npz
+    #[arg(long, value_name = "FILE")]
+    pub(crate) latent: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderArgs {
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// The music: WAV, FLAC, MP3, OGG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audio: PathBuf,
+    /// The scene
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scene: PathBuf,
+    /// Video to write, .mp4
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Frames per second
+    #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=240))]
+    pub(crate) fps: u32,
+    /// Size of the video [default: the model's]
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub(crate) size: Option<(u32, u32)>,
+    /// Seed, instead of the scene's
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+    /// Only so many seconds
+    #[arg(long, value_name = "SECS")]
+    pub(crate) duration: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PerformArgs {
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// An audio file to play, an input device by name or number, or `none` [default: the default
+    /// input]
+    #[arg(long, value_name = "DEVICE|FILE")]
+    pub(crate) audio: Option<String>,
+    /// The scene [default: the one that comes with bendwave]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scene: Option<PathBuf>,
+    /// Controller mapping
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Monitor, by number as `bendwave devices` lists them
+    #[arg(long, value_name = "N")]
+    pub(crate) monitor: Option<usize>,
+    /// Start in a window instead of fullscreen
+    #[arg(long)]
+    pub(crate) windowed: bool,
+    /// Start with the stats overlay
+    #[arg(long)]
+    pub(crate) stats: bool,
+    /// Record the session with sound, .mp4
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Frames per second of a recording
+    #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=240))]
+    pub(crate) record_fps: u32,
+    /// Highest number of frames made in a second
+    #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) fps: u32,
+    /// Seed, instead of the scene's
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+    /// End by itself after so many seconds
+    #[arg(long, value_name = "SECS")]
+    pub(crate) duration: Option<f64>,
+    /// Play an audio file again and again
+    #[arg(long = "loop")]
+    pub(crate) repeat: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevicesArgs {
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The ONNX Runtime library
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ort_lib: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Scene or plain network bending file whose bends are timed [default: three on layer 3 to 7]
+    #[arg(long, value_name = "FILE", alias = "scene")]
+    pub(crate) transforms: Option<PathBuf>,
+    /// Frames per measurement
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub(crate) frames: usize,
+    /// Write the numbers here too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let (w, h) = text.split_once(['x', 'X']).ok_or("WIDTHxHEIGHT, as 1920x1080")?;
+    match (w.parse(), h.parse()) {
+        (Ok(w), Ok(h)) if (16..=16384).contains(&w) && (16..=16384).contains(&h) => Ok((w, h)),
+        _ => Err("both sides from 16 to 16384".to_owned()),
+    }
+}

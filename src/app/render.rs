@@ -1,0 +1,112 @@
+//! `bendwave render`: a piece of music becomes a video, frame by frame, the same every time.
+
+use crate::app::cli::RenderArgs;
+use crate::app::stage::{self, Stage};
+use crate::app::{print, say};
+use crate::audio;
+use crate::frame::FramePool;
+use crate::record::{AudioTrack, RecordSettings, Recorder};
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sha2::{Digest, Sha256};
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Longest video in frames: a day at 60 fps.
+const MOST_FRAMES: f64 = 86_400.0 * 60.0;
+
+pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let scene = stage::scene(Some(&args.scene), args.seed)?;
+    let sound = audio::decode(&args.audio)?;
+    if let Some(warning) = &sound.warning {
+        say(&format!("note: {warning}"));
+    }
+    let duration_secs = match args.duration {
+        Some(secs) if !secs.is_finite() || secs <= 0.0 => bail!("--duration {secs}: must be above 0"),
+        Some(secs) => secs.min(sound.duration_secs()),
+        None => sound.duration_secs(),
+    };
+    let fps = f64::from(args.fps);
+    let frames = (duration_secs * fps).ceil().max(1.0);
+    if frames > MOST_FRAMES {
+        bail!("{}: {duration_secs:.0} s are too long for one video: use --duration", args.audio.display());
+    }
+    let mut stage = Stage::set(&args.engine, scene)?;
+    let signals = audio::analyze_all(&sound)?;
+    drop(sound);
+
+    let shape = stage.engine.generator().image_shape();
+    let (width, height) = (shape.width as u32, shape.height as u32);
+    let mut settings = RecordSettings::offline(&args.out, width, height, args.fps);
+    settings.size = args.size;
+    settings.audio = AudioTrack::File(args.audio.clone());
+    let mut recorder = Recorder::start(settings)?;
+
+    let progress = Progress::new(frames as u64);
+    let mut pool = FramePool::default();
+    let mut hash = Sha256::new();
+    let dt_secs = (1.0 / fps) as f32;
+    for index in 0..frames as u64 {
+        // A frame is on show until the next one: it knows the sound up to there.
+        let at_secs = (index + 1) as f64 / fps;
+        let dt = if index == 0 { 0.0 } else { dt_secs };
+        stage.engine.frame(&signals.at(at_secs), dt)?;
+        if let Some(message) = stage.engine.take_message() {
+            progress.bar.suspend(|| say(&format!("note: {message}")));
+        }
+        let mut shared = pool.take(width, height);
+        let frame = Arc::get_mut(&mut shared).context("a pooled frame is still held")?;
+        frame.index = index;
+        frame.at_micros = (index as f64 / fps * 1e6) as u64;
+        frame.fill_from_chw(stage.engine.generator().image());
+        hash.update(&frame.rgba);
+        pool.remember(&shared);
+        recorder.push(shared)?;
+        progress.step(index + 1);
+    }
+    progress.bar.set_message("finishing");
+    let recording = recorder.finish()?;
+    progress.bar.finish_and_clear();
+    if let Some(warning) = &recording.warning {
+        say(&format!("note: {warning}"));
+    }
+    let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    say(&format!(
+        "{} frames at {} fps, {:.1} s of video in {:.1} s; frames sha256 {hash}",
+        recording.frames,
+        args.fps,
+        recording.duration_secs,
+        started.elapsed().as_secs_f64()
+    ));
+    print(&recording.path.display().to_string())
+}
+
+/// A bar on a terminal, a line every tenth elsewhere.
+struct Progress {
+    bar: ProgressBar,
+    frames: u64,
+    lines: bool,
+}
+
+impl Progress {
+    fn new(frames: u64) -> Self {
+        let lines = !std::io::stderr().is_terminal();
+        let target = if lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(frames), target);
+        let style = "{bar:40} {pos}/{len} frames, {per_sec}, {eta} left {msg}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self { bar, frames, lines }
+    }
+
+    fn step(&self, done: u64) {
+        self.bar.set_position(done);
+        let tenth = |n: u64| n * 10 / self.frames;
+        if self.lines && tenth(done) != tenth(done - 1) {
+            say(&format!("rendering: {} %, {done} of {} frames", tenth(done) * 10, self.frames));
+        }
+    }
+}
