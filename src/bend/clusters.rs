@@ -1,0 +1,293 @@
+//! Cluster files: which features of a layer belong together.
+//!
+//! The papers' tool writes `{layer: [{cluster_index: c, feature_index: f}, …], …}`, in YAML's flow
+//! or block style. Keys of an entry that are not known are ignored, so that names and colours can
+//! stand beside.
+
+use serde_yaml::Value;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Largest file that is read, in bytes. The papers' own, for 16 layers, has about 250 kB.
+pub const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Layers, clusters of a layer and features of a layer stay below this.
+pub const MAX_INDEX: u32 = 1 << 16;
+
+/// Why a cluster file can not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// It can not be read.
+    #[error("cluster file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no YAML.
+    #[error("cluster file {}: {source}", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// Why, and where.
+        source: serde_yaml::Error,
+    },
+    /// It does not say what a cluster file says.
+    #[error("cluster file {}: {key}: {problem}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Where, as in `layer 3, entry 17, feature_index`.
+        key: String,
+        /// What is wrong and what belongs there.
+        problem: String,
+    },
+}
+
+/// Clusters by layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterFile {
+    /// Features by cluster, ascending and each once, by layer.
+    layers: BTreeMap<usize, BTreeMap<u32, Vec<u32>>>,
+}
+
+impl ClusterFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it can not be read, is larger than [`MAX_FILE_BYTES`], is no YAML, or holds something
+    /// else than clusters; the text names file, layer, entry and key.
+    pub fn load(path: &Path) -> Result<Self, ClusterError> {
+        let read = |source| ClusterError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let mut text = String::new();
+        File::open(path)
+            .map_err(read)?
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_string(&mut text)
+            .map_err(read)?;
+        if text.len() as u64 > MAX_FILE_BYTES {
+            let mib = MAX_FILE_BYTES >> 20;
+            return Err(content(
+                path,
+                "the file",
+                format!("has more than {mib} MiB"),
+            ));
+        }
+        Self::parse(&text, path)
+    }
+
+    /// Reads a file's text; `path` is for error texts.
+    ///
+    /// # Errors
+    /// See [`Self::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ClusterError> {
+        let value: Value = serde_yaml::from_str(text).map_err(|source| ClusterError::Yaml {
+            path: path.to_owned(),
+            source,
+        })?;
+        let Value::Mapping(map) = value else {
+            let problem = "is not a map from layers to lists of clusters";
+            return Err(content(path, "the file", problem.to_owned()));
+        };
+        let mut layers = BTreeMap::new();
+        for (key, entries) in &map {
+            let Some(layer) = index(key) else {
+                let problem = format!("layers are numbers below {MAX_INDEX}");
+                return Err(content(path, &format!("key `{}`", show(key)), problem));
+            };
+            let clusters = layer_clusters(entries)
+                .map_err(|(key, problem)| content(path, &format!("layer {layer}{key}"), problem))?;
+            if layers.insert(layer as usize, clusters).is_some() {
+                return Err(content(
+                    path,
+                    &format!("layer {layer}"),
+                    "stands there twice".to_owned(),
+                ));
+            }
+        }
+        Ok(Self { layers })
+    }
+
+    /// Layers that have clusters, ascending.
+    pub fn layers(&self) -> impl Iterator<Item = usize> {
+        self.layers.keys().copied()
+    }
+
+    /// Features of a cluster, ascending; `None` when the layer has no such cluster.
+    pub fn cluster(&self, layer: usize, id: u32) -> Option<&[u32]> {
+        Some(self.layers.get(&layer)?.get(&id)?)
+    }
+
+    /// Numbers of a layer's clusters, ascending.
+    pub fn ids(&self, layer: usize) -> impl Iterator<Item = u32> {
+        self.layers
+            .get(&layer)
+            .into_iter()
+            .flat_map(|clusters| clusters.keys().copied())
+    }
+
+    /// How many clusters a layer has.
+    pub fn count(&self, layer: usize) -> usize {
+        self.layers.get(&layer).map_or(0, BTreeMap::len)
+    }
+}
+
+/// Clusters of one layer, or where in it (starting with a comma) the problem is and what it is.
+fn layer_clusters(entries: &Value) -> Result<BTreeMap<u32, Vec<u32>>, (String, String)> {
+    let Value::Sequence(entries) = entries else {
+        return Err((String::new(), "is not a list".to_owned()));
+    };
+    let mut clusters: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for (position, entry) in entries.iter().enumerate() {
+        let place = |key: &str| format!(", entry {}{key}", position + 1);
+        let Value::Mapping(entry) = entry else {
+            let problem = "is not a map with `cluster_index` and `feature_index`";
+            return Err((place(""), problem.to_owned()));
+        };
+        let field = |name: &str| {
+            let Some(value) = entry.get(name) else {
+                return Err((place(""), format!("lacks `{name}`")));
+            };
+            index(value).ok_or_else(|| {
+                let problem = format!("is {}, not a number below {MAX_INDEX}", show(value));
+                (place(&format!(", `{name}`")), problem)
+            })
+        };
+        let cluster = field("cluster_index")?;
+        clusters
+            .entry(cluster)
+            .or_default()
+            .push(field("feature_index")?);
+    }
+    for features in clusters.values_mut() {
+        features.sort_unstable();
+        features.dedup();
+    }
+    Ok(clusters)
+}
+
+/// An index, also when it is written as text (`"3"`) or as a whole float (`3.0`).
+fn index(value: &Value) -> Option<u32> {
+    let number = match value {
+        Value::Number(n) => n.as_u64().or_else(|| {
+            let x = n.as_f64()?;
+            (x >= 0.0 && x.fract() == 0.0 && x < f64::from(MAX_INDEX)).then_some(x as u64)
+        })?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    u32::try_from(number).ok().filter(|&n| n < MAX_INDEX)
+}
+
+/// A value in a few words.
+fn show(value: &Value) -> String {
+    match value {
+        Value::Null => "empty".to_owned(),
+        Value::Bool(b) => b.to_string(),
+        Value::Number(n) => n.to_string(),
+        Value::String(text) => {
+            let mut short: String = text.chars().take(40).collect();
+            if short.len() < text.len() {
+                short.push('…');
+            }
+            short
+        }
+        Value::Sequence(_) => "a list".to_owned(),
+        Value::Mapping(_) => "a map".to_owned(),
+        Value::Tagged(_) => "a tagged value".to_owned(),
+    }
+}
+
+fn content(path: &Path, key: &str, problem: String) -> ClusterError {
+    ClusterError::Content {
+        path: path.to_owned(),
+        key: key.to_owned(),
+        problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClusterFile, MAX_FILE_BYTES};
+    use std::path::Path;
+
+    fn parse(text: &str) -> Result<ClusterFile, String> {
+        ClusterFile::parse(text, Path::new("c.yaml")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn flow_and_block_style_say_the_same() {
+        let flow =
+            "{1: [{cluster_index: 1, feature_index: 4}, {cluster_index: 0, feature_index: 2},
+                     {cluster_index: 1, feature_index: 0}], 16: []}";
+        let block = "1:\n- cluster_index: 1\n  feature_index: 4\n  colour: red\n\
+                     - feature_index: 2\n  cluster_index: 0\n  name: {a: [b]}\n\
+                     - {cluster_index: 1, feature_index: 0}\n16: []\n";
+        let file = parse(flow).unwrap();
+        assert_eq!(Ok(&file), parse(block).as_ref());
+        assert_eq!(file.cluster(1, 1), Some(&[0, 4][..]));
+        assert_eq!(file.cluster(1, 2), None);
+        assert_eq!(file.cluster(2, 0), None);
+        assert_eq!((file.count(1), file.count(16), file.count(3)), (2, 0, 0));
+        assert_eq!(file.ids(1).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(file.layers().collect::<Vec<_>>(), [1, 16]);
+    }
+
+    #[test]
+    fn problems_name_file_and_key() {
+        for (text, expected) in [
+            (
+                "- 1",
+                "c.yaml: the file: is not a map from layers to lists of clusters",
+            ),
+            ("a: []", "c.yaml: key `a`: layers are numbers below 65536"),
+            ("3: 4", "c.yaml: layer 3: is not a list"),
+            (
+                "3: [4]",
+                "layer 3, entry 1: is not a map with `cluster_index` and `feature_index`",
+            ),
+            (
+                "3: [{cluster_index: 1}]",
+                "layer 3, entry 1: lacks `feature_index`",
+            ),
+            (
+                "3: [{cluster_index: 1, feature_index: -2}]",
+                "layer 3, entry 1, `feature_index`: is -2, not a number below 65536",
+            ),
+            (
+                "3: [{cluster_index: .nan, feature_index: 2}]",
+                "entry 1, `cluster_index`: is .nan, not",
+            ),
+            ("3: []\n\"3\": []", "layer 3: stands there twice"),
+            ("{3: [", "c.yaml: "),
+        ] {
+            let message = parse(text).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn files_are_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("big.yaml");
+        let missing = ClusterFile::load(&path).unwrap_err().to_string();
+        assert!(missing.contains("big.yaml"), "{missing}");
+        std::fs::write(&path, vec![b' '; MAX_FILE_BYTES as usize + 1]).unwrap();
+        let large = ClusterFile::load(&path).unwrap_err().to_string();
+        assert!(large.contains("more than 16 MiB"), "{large}");
+        // Nested aliases that would unfold to 10⁹ entries.
+        let mut bomb = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n".to_owned();
+        for i in 1..9 {
+            let refs = vec![format!("*a{}", i - 1); 10].join(",");
+            bomb.push_str(&format!("a{i}: &a{i} [{refs}]\n"));
+        }
+        assert!(parse(&bomb).is_err());
+    }
+}
