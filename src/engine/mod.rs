@@ -149,6 +149,11 @@ impl Engine {
         self.values.get(number.index()).copied().unwrap_or(0.0)
     }
 
+    /// Copies the last frame's styles, `latents · w_dim` values, after truncation.
+    pub fn copy_styles(&self, styles: &mut [f32]) {
+        styles.copy_from_slice(&self.styles);
+    }
+
     /// Time that the last frame took.
     pub const fn timing(&self) -> FrameTiming {
         self.timing

@@ -237,6 +237,11 @@ impl Generator {
         &self.folder
     }
 
+    /// The model's constant noise by layer.
+    pub(super) fn noise_const(&self) -> &[Vec<f32>] {
+        &self.noise_const
+    }
+
     /// Which provider runs, and why.
     pub const fn provider(&self) -> &ProviderReport {
         &self.report

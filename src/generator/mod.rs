@@ -12,8 +12,10 @@ pub mod npy;
 mod provider;
 mod residence;
 mod runtime;
+mod whole;
 
 pub use chain::{Generator, GeneratorError};
 pub use noise::NoiseMode;
 pub use provider::{Provider, ProviderChoice, ProviderReport};
 pub use runtime::{Runtime, RuntimeError};
+pub use whole::{FusedGenerator, MatrixProduct};
