@@ -41,7 +41,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
                 params: transform.resolve(params(transform.name)).expect("fits"),
             }];
             let mut data: Vec<f32> = (0..SHAPE.len()).map(|i| (i as f32).sin()).collect();
-            let id = BenchmarkId::new(transform.name, bender.place());
+            let id = BenchmarkId::new(transform.name, bender.name());
             group.bench_function(id, |b| {
                 b.iter(|| {
                     let mut maps = FeatureMaps::Host {

@@ -110,7 +110,7 @@ impl Bender {
     }
 
     /// Where it runs, in a few words.
-    pub fn place(&self) -> String {
+    pub fn name(&self) -> String {
         match self {
             Self::Cpu(_) => "CPU".to_owned(),
             Self::Gpu(bender) => bender.gpu().adapter().to_string(),

@@ -272,6 +272,11 @@ impl Gpu {
         &self.adapter
     }
 
+    /// Whether the adapter is the CPU in disguise: slower there than code made for it.
+    pub fn is_software(&self) -> bool {
+        self.adapter.kind == "software"
+    }
+
     /// The device.
     pub const fn device(&self) -> &wgpu::Device {
         &self.device
