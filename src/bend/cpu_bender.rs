@@ -1,13 +1,13 @@
 //! Bends on the CPU, through the twins: the fallback without an adapter, and the faster way for
 //! small maps that are in host memory anyway.
 
+use super::BendError;
 use super::chain::Chain;
 use super::cpu::clean;
 use super::spec::Bend;
-use super::{BendError, Bender};
-use crate::tensor::FeatureMaps;
+use crate::tensor::{FeatureMaps, MapShape};
 
-/// See [`Bender::cpu`].
+/// See [`super::Bender::cpu`].
 #[derive(Debug, Default)]
 pub struct CpuBender {
     chain: Chain,
@@ -19,10 +19,16 @@ pub struct CpuBender {
 }
 
 impl CpuBender {
-    /// See [`Bender::apply`].
+    /// Makes room for the maps of a layer.
+    pub(super) fn reserve(&mut self, shape: MapShape) {
+        self.from.reserve(shape.plane_len());
+        self.to.reserve(shape.plane_len());
+    }
+
+    /// See [`super::Bender::apply`].
     ///
     /// # Errors
-    /// See [`Bender::apply`].
+    /// See [`super::Bender::apply`].
     pub fn apply(&mut self, maps: &mut FeatureMaps<'_>, bends: &[Bend]) -> Result<(), BendError> {
         let shape = maps.shape();
         let FeatureMaps::Host { data, .. } = maps;
@@ -49,11 +55,5 @@ impl CpuBender {
             map.copy_from_slice(&self.from);
         }
         Ok(())
-    }
-}
-
-impl From<CpuBender> for Bender {
-    fn from(bender: CpuBender) -> Self {
-        Self::Cpu(bender)
     }
 }

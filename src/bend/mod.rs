@@ -13,19 +13,24 @@ mod chain;
 pub mod clusters;
 pub mod cpu;
 mod cpu_bender;
+mod gpu_bender;
 pub mod kernel;
+mod selfcheck;
 pub mod spec;
 pub mod uniform;
 
 pub use clusters::{ClusterError, ClusterFile};
 pub use cpu_bender::CpuBender;
+pub use gpu_bender::{GpuBender, SHADERS};
 pub use spec::{
     Bend, MAX_PARAMS, Missing, ParamError, ParamSpec, ParamValues, TRANSFORMS, TransformSpec,
 };
 
-use crate::tensor::FeatureMaps;
+use crate::gpu::{Gpu, GpuError};
+use crate::tensor::{FeatureMaps, MapShape};
+use std::sync::Arc;
 
-/// Why bending failed. The maps are then as before, unless the text says otherwise.
+/// Why bending failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BendError {
@@ -50,6 +55,35 @@ pub enum BendError {
         /// How many the layer has.
         channels: usize,
     },
+    /// A feature map is longer than a shader may see.
+    #[error("a feature map of {bytes} bytes is more than this GPU's {limit}: bend on the CPU")]
+    Size {
+        /// Bytes of one map.
+        bytes: usize,
+        /// Most bytes in a storage buffer.
+        limit: usize,
+    },
+    /// A shader does not compile here.
+    #[error("shader `{stem}`: {reason}")]
+    Shader {
+        /// Its file is `shaders/bend/<stem>.wgsl`.
+        stem: &'static str,
+        /// Why, and where.
+        reason: String,
+    },
+    /// The GPU's results are wrong.
+    #[error("{adapter} computes `{transform}` wrongly (off by {off}): bend on the CPU")]
+    Untrusted {
+        /// The adapter.
+        adapter: String,
+        /// Name of the transform.
+        transform: &'static str,
+        /// Greatest difference from the CPU twin.
+        off: f32,
+    },
+    /// The GPU failed.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
 }
 
 /// Carries out bends. Keeps its memory between frames.
@@ -57,12 +91,45 @@ pub enum BendError {
 pub enum Bender {
     /// Through the CPU twins.
     Cpu(CpuBender),
+    /// Through the shaders.
+    Gpu(Box<GpuBender>),
 }
 
 impl Bender {
     /// A bender that needs no adapter.
     pub fn cpu() -> Self {
         Self::Cpu(CpuBender::default())
+    }
+
+    /// A bender on a GPU. Compiles and tries every shader, which takes a moment.
+    ///
+    /// # Errors
+    /// When the GPU refuses something or computes nonsense. The caller then takes [`Self::cpu`].
+    pub fn gpu(gpu: Arc<Gpu>) -> Result<Self, BendError> {
+        Ok(Self::Gpu(Box::new(GpuBender::new(gpu)?)))
+    }
+
+    /// Where it runs, in a few words.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Cpu(_) => "CPU".to_owned(),
+            Self::Gpu(bender) => bender.gpu().adapter().to_string(),
+        }
+    }
+
+    /// Makes room for `bends` bends of all channels of a layer, so that nothing grows on stage.
+    /// To be called once with each layer's shape.
+    ///
+    /// # Errors
+    /// When the GPU has not that much memory.
+    pub fn reserve(&mut self, shape: MapShape, bends: usize) -> Result<(), BendError> {
+        match self {
+            Self::Cpu(bender) => {
+                bender.reserve(shape);
+                Ok(())
+            }
+            Self::Gpu(bender) => bender.reserve(shape, bends),
+        }
     }
 
     /// Applies the bends of one layer, in order, each to its channels.
@@ -72,10 +139,12 @@ impl Bender {
     ///
     /// # Errors
     /// When maps, shape and channels do not fit together, or the GPU fails. The maps are then as
-    /// before.
+    /// before, so that another bender can take over; only where a layer is larger than a GPU's
+    /// buffers, and goes in parts, may some channels be bent already.
     pub fn apply(&mut self, maps: &mut FeatureMaps<'_>, bends: &[Bend]) -> Result<(), BendError> {
         match self {
             Self::Cpu(bender) => bender.apply(maps, bends),
+            Self::Gpu(bender) => bender.apply(maps, bends),
         }
     }
 }

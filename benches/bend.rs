@@ -1,0 +1,57 @@
+//! Cost of bends: each transform on 64 maps of 64², on the adapter at hand and through its twin.
+
+use bendwave::bend::{Bend, Bender, TRANSFORMS};
+use bendwave::gpu::{AdapterChoice, Gpu};
+use bendwave::tensor::{ChannelSet, FeatureMaps, MapShape};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use std::sync::Arc;
+
+const SHAPE: MapShape = MapShape {
+    channels: 64,
+    height: 64,
+    width: 64,
+};
+
+/// A setting as a performer would have it.
+fn params(name: &str) -> &'static [f32] {
+    match name {
+        "scalar-multiply" => &[1.5],
+        "translate" => &[0.23, -0.11],
+        "scale" => &[1.3],
+        "rotate" => &[30.0],
+        "erode" | "dilate" => &[2.0],
+        _ => &[],
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a bench is a command")]
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let mut benders = vec![Bender::cpu()];
+    match Gpu::new(&AdapterChoice::Auto) {
+        Ok(gpu) => benders.push(Bender::gpu(Arc::new(gpu)).expect("the adapter can bend")),
+        Err(error) => eprintln!("bend: CPU only: {error}"),
+    }
+    let mut group = criterion.benchmark_group("bend");
+    group.throughput(Throughput::Bytes(SHAPE.len() as u64 * 4));
+    for bender in &mut benders {
+        for transform in TRANSFORMS {
+            let bends = [Bend {
+                transform,
+                channels: ChannelSet::all(SHAPE.channels),
+                params: transform.resolve(params(transform.name)).expect("fits"),
+            }];
+            let mut data: Vec<f32> = (0..SHAPE.len()).map(|i| (i as f32).sin()).collect();
+            let id = BenchmarkId::new(transform.name, bender.name());
+            group.bench_function(id, |b| {
+                b.iter(|| {
+                    let mut maps = FeatureMaps::Host {
+                        data: &mut data,
+                        shape: SHAPE,
+                    };
+                    bender.apply(&mut maps, &bends).expect("bends");
+                });
+            });
+        }
+    }
+    group.finish();
+}

@@ -1,0 +1,52 @@
+//! One run of every transform on a new GPU bender: pipelines are compiled for good, and a driver
+//! that computes nonsense is found before the show.
+
+use super::spec::{Bend, TRANSFORMS};
+use super::{BendError, CpuBender, GpuBender};
+use crate::tensor::{ChannelSet, FeatureMaps, MapShape, split_mix};
+
+const SHAPE: MapShape = MapShape {
+    channels: 3,
+    height: 7,
+    width: 9,
+};
+
+/// Coarse on purpose: rounding stays far below it, a broken kernel does not.
+const TOLERANCE: f32 = 1e-3;
+
+pub(super) fn run(gpu: &mut GpuBender) -> Result<(), BendError> {
+    let mut seed = 1;
+    let input: Vec<f32> = (0..SHAPE.len())
+        .map(|_| (split_mix(&mut seed) >> 40) as f32 / 8_388_608.0 - 1.0)
+        .collect();
+    let mut cpu = CpuBender::default();
+    for transform in TRANSFORMS {
+        // In the upper half of each range: no identity, no corner case.
+        let mut params = [0.0; super::MAX_PARAMS];
+        for (value, param) in params.iter_mut().zip(transform.params) {
+            *value = param.range[0] + (param.range[1] - param.range[0]) * 0.7;
+        }
+        let bends = [Bend {
+            transform,
+            channels: ChannelSet::all(SHAPE.channels),
+            params,
+        }];
+        let (mut want, mut got) = (input.clone(), input.clone());
+        let maps = |data| FeatureMaps::Host { data, shape: SHAPE };
+        cpu.apply(&mut maps(&mut want), &bends)?;
+        gpu.apply(&mut maps(&mut got), &bends)?;
+        let off = want
+            .iter()
+            .zip(&got)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        if off.is_nan() || off > TOLERANCE {
+            return Err(BendError::Untrusted {
+                adapter: gpu.gpu().adapter().to_string(),
+                transform: transform.name,
+                off,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! CPU twins against OpenCV: warps within 1e-3 (measured: 6e-6), everything else exactly.
+//!
+//! `fixtures/bend/generate.py` made the files. OpenCV computes coordinates of warps in another
+//! order than the twins, so f32 rounds differently; other transforms only move or compare values.
+
+use crate::bend::{bend, shape};
+use bendwave::bend::{Bender, spec};
+use bendwave::tensor::{ChannelSet, FeatureMaps};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::io::Cursor;
+
+const WARP_TOLERANCE: f32 = 1e-3;
+
+/// Rows, columns and values by name.
+type Arrays = HashMap<String, (usize, usize, Vec<f32>)>;
+
+fn fixtures() -> (Arrays, Vec<Value>) {
+    let bytes = include_bytes!("fixtures/bend/opencv.npz");
+    let mut archive = npyz::npz::NpzArchive::new(Cursor::new(&bytes[..])).unwrap();
+    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut arrays = HashMap::new();
+    for name in names {
+        let file = archive.by_name(&name).unwrap().unwrap();
+        let size = (file.shape()[0] as usize, file.shape()[1] as usize);
+        let values = file.into_vec::<f32>().unwrap();
+        arrays.insert(name, (size.0, size.1, values));
+    }
+    let cases = serde_json::from_str(include_str!("fixtures/bend/cases.json")).unwrap();
+    (arrays, cases)
+}
+
+/// Greatest difference between twin and OpenCV.
+fn difference(case: &Value, arrays: &Arrays, change: impl Fn(&mut Vec<f32>)) -> f32 {
+    let (rows, columns, input) = &arrays[case["input"].as_str().unwrap()];
+    let (.., expected) = &arrays[case["expected"].as_str().unwrap()];
+    let mut params: Vec<f32> = case["params"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p.as_f64().unwrap() as f32)
+        .collect();
+    change(&mut params);
+    let mut data = input.clone();
+    let bends = [bend(
+        case["transform"].as_str().unwrap(),
+        &params,
+        ChannelSet::all(1),
+    )];
+    let mut maps = FeatureMaps::Host {
+        data: &mut data,
+        shape: shape(1, *rows, *columns),
+    };
+    Bender::cpu().apply(&mut maps, &bends).unwrap();
+    data.iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+#[test]
+fn twins_do_what_opencv_does() {
+    let (arrays, cases) = fixtures();
+    let mut seen = HashMap::new();
+    let mut worst: f32 = 0.0;
+    for case in cases.iter().filter(|c| c["transform"].is_string()) {
+        let name = case["transform"].as_str().unwrap();
+        *seen.entry(name.to_owned()).or_insert(0) += 1;
+        let off = difference(case, &arrays, |_| ());
+        let warp = ["translate", "scale", "rotate"].contains(&name);
+        let tolerance = if warp { WARP_TOLERANCE } else { 0.0 };
+        assert!(off <= tolerance, "{case}: off by {off}");
+        worst = worst.max(off);
+    }
+    println!("greatest difference of a warp: {worst:e}");
+    for transform in spec::TRANSFORMS {
+        assert!(seen.contains_key(transform.name), "{}", transform.name);
+    }
+}
+
+#[test]
+fn slightly_wrong_parameters_are_noticed() {
+    let (arrays, cases) = fixtures();
+    for (name, nudge) in [
+        ("translate", 0.01),
+        ("scale", 0.01),
+        ("rotate", 0.5),
+        ("scalar-multiply", 1e-6),
+        ("binary-thresh", 0.3),
+        ("erode", 1.0),
+        ("dilate", 1.0),
+    ] {
+        let case = cases
+            .iter()
+            .find(|c| c["transform"] == name && c["input"] == "input_23x19")
+            .unwrap();
+        let off = difference(case, &arrays, |params| params[0] += nudge);
+        assert!(
+            off > WARP_TOLERANCE || (name == "scalar-multiply" && off > 0.0),
+            "{name}: {off}"
+        );
+    }
+}
+
+#[test]
+fn discs_are_opencvs() {
+    let (_, cases) = fixtures();
+    let discs: Vec<&Value> = cases.iter().filter(|c| c["disc"].is_u64()).collect();
+    assert_eq!(discs.len(), 32);
+    for case in discs {
+        let radius = case["disc"].as_u64().unwrap();
+        let mut data = vec![0.0; 65 * 65];
+        data[32 * 65 + 32] = 1.0;
+        let mut maps = FeatureMaps::Host {
+            data: &mut data,
+            shape: shape(1, 65, 65),
+        };
+        let bends = [bend("dilate", &[radius as f32], ChannelSet::all(1))];
+        Bender::cpu().apply(&mut maps, &bends).unwrap();
+        let first = 32 - radius as usize;
+        for (row, width) in case["widths"].as_array().unwrap().iter().enumerate() {
+            let sum: f32 = data[(first + row) * 65..][..65].iter().sum();
+            assert_eq!(sum as u64, width.as_u64().unwrap(), "r {radius} row {row}");
+        }
+    }
+}
