@@ -1,7 +1,10 @@
 //! The file format.
 
 use crate::param::Curve;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt::{self, Formatter};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 use thiserror::Error;
@@ -25,8 +28,7 @@ pub struct Mapping {
 }
 
 /// One row: something on the controller and what it does.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "ControlFile")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Control {
     /// What on the controller.
     pub source: Source,
@@ -115,10 +117,30 @@ impl Control {
     }
 }
 
-impl TryFrom<ControlFile> for Control {
-    type Error = String;
+impl<'de> Deserialize<'de> for Control {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ControlVisitor)
+    }
+}
 
-    fn try_from(file: ControlFile) -> Result<Self, String> {
+/// Checks a row while the parser still stands on it, so that its errors name the row's line.
+struct ControlVisitor;
+
+impl<'de> Visitor<'de> for ControlVisitor {
+    type Value = Control;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("a control, like {cc: 16, target: truncation}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Control, A::Error> {
+        let file = ControlFile::deserialize(MapAccessDeserializer::new(map))?;
+        Control::check(file).map_err(de::Error::custom)
+    }
+}
+
+impl Control {
+    fn check(file: ControlFile) -> Result<Self, String> {
         let mut sources = Vec::with_capacity(1);
         for (key, number, make) in [
             ("cc", file.cc, Source::Cc as fn(u8) -> Source),
