@@ -56,7 +56,9 @@ struct Stage {
 
 impl std::fmt::Debug for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stage").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Stage")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,7 +66,10 @@ impl Stage {
     fn run(&mut self) -> Result<(), GeneratorError> {
         match self.session.run_binding(&self.binding) {
             Ok(_) => Ok(()),
-            Err(e) => Err(GeneratorError::Run { stage: self.name.clone(), why: e.to_string() }),
+            Err(e) => Err(GeneratorError::Run {
+                stage: self.name.clone(),
+                why: e.to_string(),
+            }),
         }
     }
 }
@@ -111,7 +116,9 @@ impl Generator {
                 let why = "not in this ONNX Runtime library".to_owned();
                 last = Some((provider, why.clone()));
                 // Only say what could be expected on this platform.
-                if matches!(provider, Provider::TensorRt | Provider::Cuda) && !cfg!(target_os = "macos") {
+                if matches!(provider, Provider::TensorRt | Provider::Cuda)
+                    && !cfg!(target_os = "macos")
+                {
                     passed_over.push((provider, why));
                 }
                 continue;
@@ -129,7 +136,11 @@ impl Generator {
             }
         }
         let (provider, why) = last.unwrap_or((Provider::Cpu, "nothing to try".to_owned()));
-        Err(GeneratorError::Provider { path: folder.to_path_buf(), provider, why })
+        Err(GeneratorError::Provider {
+            path: folder.to_path_buf(),
+            provider,
+            why,
+        })
     }
 
     fn with_provider(
@@ -146,15 +157,25 @@ impl Generator {
                 .session(runtime, bytes)
                 .map_err(|e| format!("{}: {e}", entry.file))?;
             let binding = session.create_binding().map_err(text)?;
-            Ok(Stage { name: entry.file.clone(), session, binding })
+            Ok(Stage {
+                name: entry.file.clone(),
+                session,
+                binding,
+            })
         };
         let allocate = |dims: &[usize]| residence.allocate(dims).map_err(text);
 
         let mut mapping_network = stage(&manifest.mapping_network, &files.mapping_network)?;
         let z = allocate(&[1, manifest.z_dim])?;
         let mut w = allocate(&[1, manifest.w_dim])?;
-        mapping_network.binding.bind_input("z", &z.tensor).map_err(text)?;
-        mapping_network.binding.bind_output("w", &mut w.tensor).map_err(text)?;
+        mapping_network
+            .binding
+            .bind_input("z", &z.tensor)
+            .map_err(text)?;
+        mapping_network
+            .binding
+            .bind_output("w", &mut w.tensor)
+            .map_err(text)?;
 
         let count = manifest.layers.len();
         let mut stages = Vec::with_capacity(count + 1);
@@ -163,7 +184,10 @@ impl Generator {
         let mut noise = Vec::with_capacity(count);
         let mut rgb: Vec<Shared> = Vec::new();
         for (index, layer) in manifest.layers.iter().enumerate() {
-            let entry = FileEntry { file: layer.file.clone(), sha256: layer.sha256.clone() };
+            let entry = FileEntry {
+                file: layer.file.clone(),
+                sha256: layer.sha256.clone(),
+            };
             let mut stage = stage(&entry, &files.segments[index])?;
             let bind = &mut stage.binding;
             let side = layer.resolution;
@@ -171,8 +195,10 @@ impl Generator {
             let layer_noise = allocate(&[1, 1, side, side])?;
             let mut layer_maps = allocate(&[1, layer.channels, side, side])?;
             bind.bind_input("style", &style.tensor).map_err(text)?;
-            bind.bind_input("noise", &layer_noise.tensor).map_err(text)?;
-            bind.bind_output("x", &mut layer_maps.tensor).map_err(text)?;
+            bind.bind_input("noise", &layer_noise.tensor)
+                .map_err(text)?;
+            bind.bind_output("x", &mut layer_maps.tensor)
+                .map_err(text)?;
             if let Some(before) = maps.last() {
                 bind.bind_input("x_in", &before.tensor).map_err(text)?;
             }
@@ -192,14 +218,22 @@ impl Generator {
         let mut last = stage(&manifest.to_rgb, &files.to_rgb)?;
         let style = allocate(&[1, manifest.w_dim])?;
         let mut image = allocate(&[1, 3, manifest.resolution, manifest.resolution])?;
-        last.binding.bind_input("style", &style.tensor).map_err(text)?;
+        last.binding
+            .bind_input("style", &style.tensor)
+            .map_err(text)?;
         if let Some(before) = maps.last() {
-            last.binding.bind_input("x_in", &before.tensor).map_err(text)?;
+            last.binding
+                .bind_input("x_in", &before.tensor)
+                .map_err(text)?;
         }
         if let Some(before) = rgb.last() {
-            last.binding.bind_input("rgb_in", &before.tensor).map_err(text)?;
+            last.binding
+                .bind_input("rgb_in", &before.tensor)
+                .map_err(text)?;
         }
-        last.binding.bind_output("image", &mut image.tensor).map_err(text)?;
+        last.binding
+            .bind_output("image", &mut image.tensor)
+            .map_err(text)?;
         stages.push(last);
         styles.push(style);
         rgb.push(image);
@@ -207,7 +241,10 @@ impl Generator {
         let mut generator = Self {
             manifest: manifest.clone(),
             folder: folder.to_path_buf(),
-            report: ProviderReport { provider, passed_over: Vec::new() },
+            report: ProviderReport {
+                provider,
+                passed_over: Vec::new(),
+            },
             residence,
             mapping_network,
             z,
@@ -223,7 +260,9 @@ impl Generator {
         // A provider may load and still fail at the first run.
         let w_avg = generator.manifest.w_avg.repeat(generator.latents());
         generator.set_noise(NoiseMode::Const, 0);
-        generator.synthesize(&w_avg, &mut |_, _| {}).map_err(|e| e.to_string())?;
+        generator
+            .synthesize(&w_avg, &mut |_, _| {})
+            .map_err(|e| e.to_string())?;
         Ok(generator)
     }
 
@@ -264,7 +303,11 @@ impl Generator {
     /// Shape of the picture: 3 channels.
     pub const fn image_shape(&self) -> MapShape {
         let side = self.manifest.resolution;
-        MapShape { channels: 3, height: side, width: side }
+        MapShape {
+            channels: 3,
+            height: side,
+            width: side,
+        }
     }
 
     /// Runs the mapping network: z (`z_dim` values) to w (`w_dim` values), without truncation.
@@ -318,12 +361,16 @@ impl Generator {
             let stage = &mut self.stages[index];
             let failed = |e: ort::Error| run_error(&self.manifest.to_rgb.file, &e);
             let binding = &mut stage.binding;
-            residence.refresh(binding, "style", &self.styles[index]).map_err(failed)?;
+            residence
+                .refresh(binding, "style", &self.styles[index])
+                .map_err(failed)?;
             if let Some(noise) = self.noise.get(index) {
                 residence.refresh(binding, "noise", noise).map_err(failed)?;
             }
             if index > 0 {
-                residence.refresh(binding, "x_in", &self.maps[index - 1]).map_err(failed)?;
+                residence
+                    .refresh(binding, "x_in", &self.maps[index - 1])
+                    .map_err(failed)?;
             }
             // Odd layers, and the last stage (whose index is odd too), read the newest skip.
             if index % 2 == 1 && index > 1 {
@@ -345,7 +392,10 @@ impl Generator {
 }
 
 fn run_error(stage: &str, error: &ort::Error) -> GeneratorError {
-    GeneratorError::Run { stage: stage.to_owned(), why: error.to_string() }
+    GeneratorError::Run {
+        stage: stage.to_owned(),
+        why: error.to_string(),
+    }
 }
 
 /// A model folder's files, read and checked.
@@ -360,7 +410,11 @@ struct ModelFiles {
 impl ModelFiles {
     fn read(folder: &Path) -> Result<Self, GeneratorError> {
         let manifest = read_manifest(folder)?;
-        let mapping_network = checked(folder, &manifest.mapping_network.file, &manifest.mapping_network.sha256)?;
+        let mapping_network = checked(
+            folder,
+            &manifest.mapping_network.file,
+            &manifest.mapping_network.sha256,
+        )?;
         let segments = manifest
             .layers
             .iter()
@@ -389,7 +443,13 @@ impl ModelFiles {
                 }
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { manifest, mapping_network, segments, to_rgb, noise })
+        Ok(Self {
+            manifest,
+            mapping_network,
+            segments,
+            to_rgb,
+            noise,
+        })
     }
 }
 
@@ -399,7 +459,10 @@ impl ModelFiles {
 /// When it is missing, no YAML, of another format version, or contradicts itself.
 fn read_manifest(folder: &Path) -> Result<Manifest, GeneratorError> {
     let path = folder.join(manifest::MANIFEST_FILE);
-    let wrong = |why: String| GeneratorError::Folder { path: path.clone(), why };
+    let wrong = |why: String| GeneratorError::Folder {
+        path: path.clone(),
+        why,
+    };
     let text = fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
     let manifest: Manifest = serde_yaml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     if manifest.format != manifest::FORMAT {
@@ -411,16 +474,24 @@ fn read_manifest(folder: &Path) -> Result<Manifest, GeneratorError> {
     }
     let r = manifest.resolution;
     if !r.is_power_of_two() || !(8..=LARGEST_RESOLUTION).contains(&r) {
-        return Err(wrong(format!("resolution: {r} is not a power of two from 8 to {LARGEST_RESOLUTION}")));
+        return Err(wrong(format!(
+            "resolution: {r} is not a power of two from 8 to {LARGEST_RESOLUTION}"
+        )));
     }
     let layers = 2 * r.trailing_zeros() as usize - 3;
     if manifest.layers.len() != layers {
-        return Err(wrong(format!("layers: {} for {r} px there must be {layers}", manifest.layers.len())));
+        return Err(wrong(format!(
+            "layers: {} for {r} px there must be {layers}",
+            manifest.layers.len()
+        )));
     }
     for (index, layer) in manifest.layers.iter().enumerate() {
         let side = 4usize << index.div_ceil(2);
-        if layer.layer != index || layer.resolution != side || !(1..=8192).contains(&layer.channels) {
-            return Err(wrong(format!("layers[{index}]: layer {index} must be {side} px with 1 to 8192 channels")));
+        if layer.layer != index || layer.resolution != side || !(1..=8192).contains(&layer.channels)
+        {
+            return Err(wrong(format!(
+                "layers[{index}]: layer {index} must be {side} px with 1 to 8192 channels"
+            )));
         }
     }
     let sizes = 1..=65536;
@@ -428,16 +499,24 @@ fn read_manifest(folder: &Path) -> Result<Manifest, GeneratorError> {
         return Err(wrong("z_dim, w_dim: must be 1 to 65536".to_owned()));
     }
     if manifest.w_avg.len() != manifest.w_dim || !manifest.w_avg.iter().all(|x| x.is_finite()) {
-        return Err(wrong(format!("w_avg: must be {} finite numbers", manifest.w_dim)));
+        return Err(wrong(format!(
+            "w_avg: must be {} finite numbers",
+            manifest.w_dim
+        )));
     }
     Ok(manifest)
 }
 
 fn checked(folder: &Path, file: &str, sha256: &str) -> Result<Vec<u8>, GeneratorError> {
     let path = folder.join(file);
-    let wrong = |why: String| GeneratorError::Folder { path: path.clone(), why };
+    let wrong = |why: String| GeneratorError::Folder {
+        path: path.clone(),
+        why,
+    };
     if Path::new(file).file_name().is_none_or(|name| name != file) {
-        return Err(wrong("a file of a model lies in its folder, without `/`".to_owned()));
+        return Err(wrong(
+            "a file of a model lies in its folder, without `/`".to_owned(),
+        ));
     }
     let bytes = fs::read(&path).map_err(|e| wrong(e.to_string()))?;
     let hash = Sha256::digest(&bytes);
@@ -445,6 +524,8 @@ fn checked(folder: &Path, file: &str, sha256: &str) -> Result<Vec<u8>, Generator
     if hex == sha256 {
         Ok(bytes)
     } else {
-        Err(wrong("its bytes are not the ones that were imported (SHA-256 differs)".to_owned()))
+        Err(wrong(
+            "its bytes are not the ones that were imported (SHA-256 differs)".to_owned(),
+        ))
     }
 }

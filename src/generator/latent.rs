@@ -50,9 +50,13 @@ pub fn z_from_seed(seed: u32, z_dim: usize) -> Vec<f32> {
 /// When it cannot be read, has another shape or is not finite.
 pub fn z_from_file(path: &Path, z_dim: usize) -> Result<Vec<f32>, LatentError> {
     let array = npy::read(path)?;
-    check_shape(path, "z", &array.shape, array.shape == [1, z_dim] || array.shape == [z_dim], || {
-        format!("[1, {z_dim}]")
-    })?;
+    check_shape(
+        path,
+        "z",
+        &array.shape,
+        array.shape == [1, z_dim] || array.shape == [z_dim],
+        || format!("[1, {z_dim}]"),
+    )?;
     check_finite(path, "z", array.data)
 }
 
@@ -66,9 +70,14 @@ pub fn w_from_file(path: &Path, latents: usize, w_dim: usize) -> Result<Vec<f32>
     let array = match path.extension().and_then(|e| e.to_str()) {
         Some("npy") => npy::read(path)?,
         Some("npz") => npy::read_from_npz(path, "w")?,
-        _ => return Err(LatentError::Ending { path: path.to_path_buf() }),
+        _ => {
+            return Err(LatentError::Ending {
+                path: path.to_path_buf(),
+            });
+        }
     };
-    let broadcast = array.shape == [1, w_dim] || array.shape == [w_dim] || array.shape == [1, 1, w_dim];
+    let broadcast =
+        array.shape == [1, w_dim] || array.shape == [w_dim] || array.shape == [1, 1, w_dim];
     let whole = array.shape == [1, latents, w_dim] || array.shape == [latents, w_dim];
     check_shape(path, "w", &array.shape, broadcast || whole, || {
         format!("[1, {w_dim}] or [1, {latents}, {w_dim}]")
@@ -101,14 +110,22 @@ fn check_shape(
     if fits {
         return Ok(());
     }
-    Err(LatentError::Shape { path: path.to_path_buf(), what, found: found.to_vec(), wanted: wanted() })
+    Err(LatentError::Shape {
+        path: path.to_path_buf(),
+        what,
+        found: found.to_vec(),
+        wanted: wanted(),
+    })
 }
 
 fn check_finite(path: &Path, what: &'static str, data: Vec<f32>) -> Result<Vec<f32>, LatentError> {
     if data.iter().all(|x| x.is_finite()) {
         Ok(data)
     } else {
-        Err(LatentError::NotFinite { path: path.to_path_buf(), what })
+        Err(LatentError::NotFinite {
+            path: path.to_path_buf(),
+            what,
+        })
     }
 }
 
@@ -128,9 +145,15 @@ impl RandomState {
         words[0] = seed;
         for i in 1..624 {
             let before = words[i - 1];
-            words[i] = 1_812_433_253u32.wrapping_mul(before ^ (before >> 30)).wrapping_add(i as u32);
+            words[i] = 1_812_433_253u32
+                .wrapping_mul(before ^ (before >> 30))
+                .wrapping_add(i as u32);
         }
-        Self { words, next: 624, spare: None }
+        Self {
+            words,
+            next: 624,
+            spare: None,
+        }
     }
 
     fn word(&mut self) -> u32 {
@@ -203,8 +226,35 @@ mod tests {
     }
 
     const NUMPY_RANDN: [(u32, [f64; 5]); 3] = [
-        (0, [1.764052345967664, 0.4001572083672233, 0.9787379841057392, 2.240893199201458, 1.8675579901499675]),
-        (7, [1.690525703800356, -0.4659373705408328, 0.0328201636785844, 0.40751628299650783, -0.7889230286257386]),
-        (4294967295, [0.6484086742306527, 0.6693235306338161, -1.0805437227474493, 0.2845010447986309, 0.11388773652167104]),
+        (
+            0,
+            [
+                1.764052345967664,
+                0.4001572083672233,
+                0.9787379841057392,
+                2.240893199201458,
+                1.8675579901499675,
+            ],
+        ),
+        (
+            7,
+            [
+                1.690525703800356,
+                -0.4659373705408328,
+                0.0328201636785844,
+                0.40751628299650783,
+                -0.7889230286257386,
+            ],
+        ),
+        (
+            4294967295,
+            [
+                0.6484086742306527,
+                0.6693235306338161,
+                -1.0805437227474493,
+                0.2845010447986309,
+                0.11388773652167104,
+            ],
+        ),
     ];
 }

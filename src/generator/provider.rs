@@ -42,7 +42,13 @@ pub struct ProviderReport {
 
 impl Provider {
     /// All, best first.
-    pub const ALL: [Self; 5] = [Self::TensorRt, Self::Cuda, Self::CoreMl, Self::DirectMl, Self::Cpu];
+    pub const ALL: [Self; 5] = [
+        Self::TensorRt,
+        Self::Cuda,
+        Self::CoreMl,
+        Self::DirectMl,
+        Self::Cpu,
+    ];
 
     /// Name on the command line.
     pub const fn name(self) -> &'static str {
@@ -100,7 +106,9 @@ impl Provider {
             .with_optimization_level(GraphOptimizationLevel::Level3)
             .map_err(|e| e.to_string())?;
         if let Some(dispatch) = self.dispatch() {
-            builder = builder.with_execution_providers([dispatch]).map_err(|e| e.to_string())?;
+            builder = builder
+                .with_execution_providers([dispatch])
+                .map_err(|e| e.to_string())?;
         }
         builder.commit_from_memory(onnx).map_err(|e| e.to_string())
     }

@@ -40,12 +40,20 @@ impl Residence {
         let dims64: Vec<i64> = dims.iter().map(|&n| n as i64).collect();
         let mut tensor = Tensor::<f32>::new(&Allocator::default(), dims64)?;
         tensor.extract_tensor_mut().1.fill(0.0);
-        Ok(Shared { tensor, dims: dims.to_vec() })
+        Ok(Shared {
+            tensor,
+            dims: dims.to_vec(),
+        })
     }
 
     /// Makes a run see the tensor's present values. Where sessions read host memory in place, the
     /// first binding is enough.
-    pub(super) fn refresh(self, binding: &mut IoBinding, name: &str, shared: &Shared) -> ort::Result<()> {
+    pub(super) fn refresh(
+        self,
+        binding: &mut IoBinding,
+        name: &str,
+        shared: &Shared,
+    ) -> ort::Result<()> {
         match self {
             Self::Host => Ok(()),
             Self::HostOfDevice => binding.bind_input(name, &shared.tensor),
@@ -64,7 +72,14 @@ impl Shared {
 
     /// As a layer's feature maps, \[1, C, H, W\].
     pub(super) fn maps(&mut self) -> FeatureMaps<'_> {
-        let shape = MapShape { channels: self.dims[1], height: self.dims[2], width: self.dims[3] };
-        FeatureMaps::Host { data: self.values_mut(), shape }
+        let shape = MapShape {
+            channels: self.dims[1],
+            height: self.dims[2],
+            width: self.dims[3],
+        };
+        FeatureMaps::Host {
+            data: self.values_mut(),
+            shape,
+        }
     }
 }

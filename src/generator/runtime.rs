@@ -50,7 +50,9 @@ pub struct Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("library", &self.library).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("library", &self.library)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,12 +68,16 @@ impl Runtime {
     /// # Errors
     /// When there is none, or the first one named by the user does not load.
     pub fn load(library: Option<&Path>) -> Result<&'static Self, RuntimeError> {
-        let _guard = LOADING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _guard = LOADING
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(runtime) = RUNTIME.get() {
             return Ok(runtime);
         }
         let explicit = library.map(Path::to_path_buf).or_else(|| {
-            std::env::var_os("ORT_DYLIB_PATH").filter(|p| !p.is_empty()).map(PathBuf::from)
+            std::env::var_os("ORT_DYLIB_PATH")
+                .filter(|p| !p.is_empty())
+                .map(PathBuf::from)
         });
         let runtime = match explicit {
             Some(path) => Self::open(path)?,
@@ -95,7 +101,10 @@ impl Runtime {
     }
 
     fn open(path: PathBuf) -> Result<Self, RuntimeError> {
-        let unusable = |why: String| RuntimeError::Unusable { path: path.clone(), why };
+        let unusable = |why: String| RuntimeError::Unusable {
+            path: path.clone(),
+            why,
+        };
         if !path.is_file() {
             return Err(unusable("no such file".to_owned()));
         }
@@ -116,7 +125,10 @@ impl Runtime {
             .build()
             .map_err(pool)?;
         environment.set_log_level(ort::logging::LogLevel::Error);
-        Ok(Self { environment, library: path })
+        Ok(Self {
+            environment,
+            library: path,
+        })
     }
 
     /// The library's file.
@@ -136,7 +148,9 @@ impl Runtime {
 
 fn short_load_error(error: &ort::LoadDynamicError) -> String {
     match error {
-        ort::LoadDynamicError::BadVersion { version_str, .. } => format!("its version is {version_str}"),
+        ort::LoadDynamicError::BadVersion { version_str, .. } => {
+            format!("its version is {version_str}")
+        }
         ort::LoadDynamicError::MissingApi { .. } => "it is not ONNX Runtime".to_owned(),
         ort::LoadDynamicError::Dlopen { error, .. } => error.to_string(),
         ort::LoadDynamicError::InvalidVersionString => "its version cannot be read".to_owned(),
@@ -145,13 +159,23 @@ fn short_load_error(error: &ort::LoadDynamicError) -> String {
 
 fn search_places() -> Vec<PathBuf> {
     let mut places = Vec::new();
-    if let Some(dir) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
+    if let Some(dir) = std::env::current_exe()
+        .ok()
+        .as_deref()
+        .and_then(Path::parent)
+    {
         places.push(dir.to_path_buf());
     }
     if let Some(cache) = dirs::cache_dir() {
         let cache = cache.join("bendwave").join("onnxruntime");
         let mut versions: Vec<PathBuf> = std::fs::read_dir(&cache)
-            .map(|entries| entries.filter_map(Result::ok).map(|e| e.path()).filter(|p| p.is_dir()).collect())
+            .map(|entries| {
+                entries
+                    .filter_map(Result::ok)
+                    .map(|e| e.path())
+                    .filter(|p| p.is_dir())
+                    .collect()
+            })
             .unwrap_or_default();
         versions.sort_by_key(|p| std::cmp::Reverse(version_key(p)));
         places.extend(versions);
@@ -162,7 +186,12 @@ fn search_places() -> Vec<PathBuf> {
 
 fn version_key(path: &Path) -> Vec<u32> {
     path.file_name()
-        .map(|n| n.to_string_lossy().split('.').map(|p| p.parse().unwrap_or(0)).collect())
+        .map(|n| {
+            n.to_string_lossy()
+                .split('.')
+                .map(|p| p.parse().unwrap_or(0))
+                .collect()
+        })
         .unwrap_or_default()
 }
 
@@ -176,7 +205,9 @@ fn libraries_in(dir: &Path) -> Vec<PathBuf> {
                     p.file_name().is_some_and(|n| {
                         let n = n.to_string_lossy();
                         n.starts_with(FILE_STEM)
-                            || (cfg!(target_os = "macos") && n.starts_with("libonnxruntime.") && n.ends_with(".dylib"))
+                            || (cfg!(target_os = "macos")
+                                && n.starts_with("libonnxruntime.")
+                                && n.ends_with(".dylib"))
                     })
                 })
                 .collect()
