@@ -8,5 +8,7 @@
 mod architecture;
 mod bend;
 mod bend_opencv;
+mod record;
 mod shader_validation;
+mod support;
 mod uniform_layout;

@@ -94,6 +94,12 @@ pub enum RecordError {
         /// What is left on disk.
         kept: Kept,
     },
+    /// Nothing to make a video of.
+    #[error("{path:?} was not made: no frame came while recording")]
+    NoFrames {
+        /// The target.
+        path: PathBuf,
+    },
     /// The recording had ended with an error that was told before.
     #[error("the recording has ended already")]
     Ended,

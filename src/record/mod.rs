@@ -402,6 +402,12 @@ impl Recorder {
             }
         };
         let warning = self.close_sound();
+        if counts.frames == 0 {
+            self.target.discard();
+            return Err(RecordError::NoFrames {
+                path: self.target.path.clone(),
+            });
+        }
         let duration_secs = counts.frames as f64 / f64::from(self.fps);
         self.mux(duration_secs)
             .map_err(|error| with_kept(error, &self.target))?;

@@ -125,9 +125,14 @@ impl Target {
                 kept: Kept(vec![joined]),
             });
         }
+        self.discard();
+        Ok(())
+    }
+
+    /// Deletes the parts for picture and sound.
+    pub(super) fn discard(&self) {
         discard(&self.video);
         discard(&with_suffix(&self.stem, "wav"));
-        Ok(())
     }
 }
 
