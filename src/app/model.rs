@@ -60,7 +60,7 @@ fn cached_import(checkpoint: &Path) -> anyhow::Result<PathBuf> {
     if let Some(parent) = folder.parent() {
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
-    import::import(checkpoint, &folder)?;
+    import::import(checkpoint, &folder, import::ImportOptions::default())?;
     say(&format!("imported {} into {}", checkpoint.display(), folder.display()));
     Ok(folder)
 }
