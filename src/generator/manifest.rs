@@ -5,12 +5,12 @@
 //! - `mapping_network.onnx`: `z` \[1, z_dim\] → `w` \[1, w_dim\]. Normalises z itself; knows
 //!   nothing of truncation.
 //! - `segment_00.onnx` … one for each `StyledConv` layer. Layer L takes `style` \[1, w_dim\] (w index
-//!   L), `noise` \[1, 1, H, W\] (multiplied by the layer's strength inside), and `x`, the bent maps of
-//!   layer L−1 (layer 0 has its 4×4 constant instead); it gives `x` \[1, C, H, W\], after the
+//!   L), `noise` \[1, 1, H, W\] (multiplied by the layer's strength inside), and `x_in`, the bent maps
+//!   of layer L−1 (layer 0 has its 4×4 constant instead); it gives `x` \[1, C, H, W\], after the
 //!   activation. Bends sit exactly there. An odd L also starts with the `ToRGB` of layer L−1, so that
-//!   it sees the bent maps: it takes `rgb` (not L = 1) and gives `rgb` \[1, 3, r, r\] at the
-//!   resolution r of layer L−1.
-//! - `to_rgb.onnx`: `x` and `rgb` of before, `style` (w index: number of layers) → `image`
+//!   it sees the bent maps: it takes `rgb_in` (not L = 1) and gives `rgb` \[1, 3, r, r\] at the
+//!   resolution r of layer L−1. `rgb_in` has the resolution before that.
+//! - `to_rgb.onnx`: `x_in` and `rgb_in` of before, `style` (w index: number of layers) → `image`
 //!   \[1, 3, R, R\], about \[−1, 1\], not clamped.
 //! - `noise.npz`: the constant noise, `noise_0` … `noise_{layers−1}`, each \[1, 1, H, W\].
 
