@@ -19,6 +19,7 @@ mod fuse;
 mod network;
 mod onnx;
 mod pickle;
+mod product;
 mod rosinality;
 mod segment;
 
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 pub use self::fuse::{FuseError, fuse};
+pub use self::product::matrix_product;
 pub use self::pickle::PickleError;
 use crate::generator::manifest::{FORMAT, FileEntry, LayerEntry, Manifest, Provenance};
 
