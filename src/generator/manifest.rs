@@ -47,6 +47,30 @@ pub struct Manifest {
     pub w_avg: Vec<f32>,
 }
 
+impl Manifest {
+    /// Floating-point operations of one picture's convolutions, two per multiply-add: 3×3
+    /// convolutions (an up-sampling one at its input's resolution), the 4×4 FIR behind each
+    /// up-sampling one, and the 1×1 of each `ToRGB`.
+    pub fn flop_per_frame(&self) -> f64 {
+        let mut total = 0.0;
+        let mut channels_in = self.layers.first().map_or(0, |l| l.channels);
+        for layer in &self.layers {
+            let up = layer.layer % 2 == 1;
+            let plane = (layer.resolution * layer.resolution) as f64;
+            let (c_in, c_out) = (channels_in as f64, layer.channels as f64);
+            let conv_plane = if up { plane / 4.0 } else { plane };
+            total += 2.0 * 9.0 * c_in * c_out * conv_plane;
+            if up {
+                total += 2.0 * 16.0 * c_out * plane;
+            } else {
+                total += 2.0 * 3.0 * c_out * plane;
+            }
+            channels_in = layer.channels;
+        }
+        total
+    }
+}
+
 /// A file of the folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

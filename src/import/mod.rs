@@ -19,6 +19,8 @@ mod fuse;
 mod network;
 mod onnx;
 mod pickle;
+mod product;
+mod product;
 mod rosinality;
 mod segment;
 
@@ -29,6 +31,8 @@ use prost::Message;
 
 pub use self::fuse::{FuseError, fuse};
 pub use self::pickle::PickleError;
+pub use self::product::matrix_product;
+pub use self::product::matrix_product;
 use crate::generator::manifest::{FORMAT, FileEntry, LayerEntry, Manifest, Provenance};
 
 /// Choices of an import.
