@@ -6,6 +6,9 @@ use prost::{DecodeError, Message};
 
 use super::onnx::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfo, model};
 
+/// The last output keeps its name.
+const IMAGE: &str = "image";
+
 /// Why a chain could not be fused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,8 +68,9 @@ pub fn fuse(segments: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, FuseError> {
                     });
                     name
                 }
-                _ => given
-                    .get(&input.name)
+                other => other
+                    .strip_suffix("_in")
+                    .and_then(|before| given.get(before))
                     .cloned()
                     .ok_or_else(|| FuseError::Unconnected {
                         segment,
@@ -80,7 +84,7 @@ pub fn fuse(segments: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, FuseError> {
                 .get(name)
                 .cloned()
                 .unwrap_or_else(|| match name.as_str() {
-                    "image" => "image".to_owned(),
+                    IMAGE => IMAGE.to_owned(),
                     _ => format!("s{segment:02}/{name}"),
                 })
         };
@@ -99,10 +103,10 @@ pub fn fuse(segments: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, FuseError> {
         given.remove("x");
         // `rgb` stays: an even layer leaves the picture so far as it is.
         for output in graph.output {
-            if let Some(next) = output.name.strip_suffix("_out") {
-                given.insert(next.to_owned(), rename(&output.name));
-            } else {
+            if output.name == IMAGE {
                 fused.output.push(output);
+            } else {
+                given.insert(output.name.clone(), rename(&output.name));
             }
         }
     }

@@ -20,6 +20,7 @@ mod network;
 mod onnx;
 mod pickle;
 mod product;
+mod product;
 mod rosinality;
 mod segment;
 
@@ -29,8 +30,9 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 
 pub use self::fuse::{FuseError, fuse};
-pub use self::product::matrix_product;
 pub use self::pickle::PickleError;
+pub use self::product::matrix_product;
+pub use self::product::matrix_product;
 use crate::generator::manifest::{FORMAT, FileEntry, LayerEntry, Manifest, Provenance};
 
 /// Choices of an import.

@@ -65,21 +65,18 @@ pub(super) fn segment(net: &Network, layer: usize) -> ModelProto {
         g.constant("constant", &[1, conv.inputs, 4, 4], &net.constant)
     } else {
         let side = net.layers[layer - 1].resolution;
-        g.input("x", &[1, conv.inputs, side, side])
+        g.input("x_in", &[1, conv.inputs, side, side])
     };
     let style = g.input("style", &[1, net.w_dim]);
     let noise = g.input("noise", &[1, 1, conv.resolution, conv.resolution]);
     if layer % 2 == 1 {
         let head = &net.to_rgbs[layer / 2];
         let side = net.layers[layer - 1].resolution;
-        to_rgb(&mut g, "rgb_out", &x, &style, head, side);
-        g.output("rgb_out", &[1, 3, side, side]);
+        to_rgb(&mut g, "rgb", &x, &style, head, side);
+        g.output("rgb", &[1, 3, side, side]);
     }
-    styled_conv(&mut g, "x_out", &x, &style, &noise, conv);
-    g.output(
-        "x_out",
-        &[1, conv.outputs, conv.resolution, conv.resolution],
-    );
+    styled_conv(&mut g, "x", &x, &style, &noise, conv);
+    g.output("x", &[1, conv.outputs, conv.resolution, conv.resolution]);
     g.finish()
 }
 
@@ -88,7 +85,7 @@ pub(super) fn last_to_rgb(net: &Network) -> ModelProto {
     let mut g = Graph::new("to_rgb");
     let side = net.resolution;
     if let Some(head) = net.to_rgbs.last() {
-        let x = g.input("x", &[1, head.inputs, side, side]);
+        let x = g.input("x_in", &[1, head.inputs, side, side]);
         let style = g.input("style", &[1, net.w_dim]);
         to_rgb(&mut g, "image", &x, &style, head, side);
     }
@@ -184,7 +181,7 @@ fn to_rgb(g: &mut Graph, out: &str, x: &str, style: &str, rgb: &ToRgb, side: usi
         return;
     };
     let own = g.node("Conv", "rgb_own", &inputs, &attributes);
-    let before = g.input("rgb", &[1, 3, side / 2, side / 2]);
+    let before = g.input("rgb_in", &[1, 3, side / 2, side / 2]);
     let filter = g.constant("rgb_up_kernel", &[3, 1, 4, 4], &kernel.repeat(3));
     let doubled = g.node(
         "ConvTranspose",
