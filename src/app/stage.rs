@@ -33,7 +33,8 @@ impl Stage {
         let runtime = Runtime::load(args.ort_lib.as_deref())?;
         let generator = Generator::load(&folder, runtime, args.provider)?;
         let patch = patch(&scene, &generator, clusters.as_ref())?;
-        let bender = bender(args)?;
+        // Without bends there is no reason to wake a GPU.
+        let bender = if patch.bends.is_empty() { Bender::cpu() } else { bender(args)? };
         say(&format!("network: {} px, {} layers, on {}", generator.manifest().resolution, generator.manifest().layers.len(), generator.provider()));
         if !patch.bends.is_empty() {
             say(&format!("bends: {}", bender.name()));

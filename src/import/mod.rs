@@ -20,7 +20,6 @@ mod network;
 mod onnx;
 mod pickle;
 mod product;
-mod product;
 mod rosinality;
 mod segment;
 
@@ -31,7 +30,6 @@ use prost::Message;
 
 pub use self::fuse::{FuseError, fuse};
 pub use self::pickle::PickleError;
-pub use self::product::matrix_product;
 pub use self::product::matrix_product;
 use crate::generator::manifest::{FORMAT, FileEntry, LayerEntry, Manifest, Provenance};
 

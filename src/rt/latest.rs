@@ -29,7 +29,7 @@ impl<T: Send> Reader<T> {
 
     /// The newest value, if one was written since the last read.
     pub fn read_new(&mut self) -> Option<&T> {
-        self.0.update().then(|| self.0.peek_output_buffer())
+        self.0.update().then(|| self.0.output_buffer())
     }
 }
 
