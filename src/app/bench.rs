@@ -2,7 +2,7 @@
 //!
 //! All variants take turns frame by frame, so that a machine that slows down slows all of them.
 
-use crate::app::cli::{BendOn, BenchArgs};
+use crate::app::cli::{BenchArgs, BendOn};
 use crate::app::stage::{self, Stage};
 use crate::app::{print, say};
 use crate::engine::Latent;
@@ -48,14 +48,20 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     };
     let bend_count = scene.bends.len();
     let mut benders = Vec::new();
-    for (name, bend_on) in [("bends on the CPU", BendOn::Cpu), ("bends on the GPU", BendOn::Gpu)] {
+    for (name, bend_on) in [
+        ("bends on the CPU", BendOn::Cpu),
+        ("bends on the GPU", BendOn::Gpu),
+    ] {
         if args.engine.bend_on != BendOn::Auto && args.engine.bend_on != bend_on {
             continue;
         }
         let mut engine_args = args.engine.clone();
         engine_args.bend_on = bend_on;
         match Stage::set(&engine_args, scene.clone()) {
-            Ok(stage) => benders.push((format!("{bend_count} {name} ({})", stage.engine.bender_name()), stage)),
+            Ok(stage) => benders.push((
+                format!("{bend_count} {name} ({})", stage.engine.bender_name()),
+                stage,
+            )),
             Err(error) if bend_on == BendOn::Gpu && args.engine.bend_on == BendOn::Auto => {
                 say(&format!("note: no GPU bends: {error}"));
             }
@@ -67,10 +73,17 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let manifest = generator.manifest().clone();
     let z = latent::z_from_seed(1, manifest.z_dim);
     let folder = generator.folder().to_path_buf();
-    let files = manifest.layers.iter().map(|l| &l.file).chain([&manifest.to_rgb.file]);
-    let segments: Vec<Vec<u8>> = files.map(|f| std::fs::read(folder.join(f))).collect::<Result<_, _>>()?;
+    let files = manifest
+        .layers
+        .iter()
+        .map(|l| &l.file)
+        .chain([&manifest.to_rgb.file]);
+    let segments: Vec<Vec<u8>> = files
+        .map(|f| std::fs::read(folder.join(f)))
+        .collect::<Result<_, _>>()?;
     let mut fused = FusedGenerator::new(generator, runtime, &import::fuse(&segments)?)?;
-    let mut product = MatrixProduct::new(generator, runtime, &import::matrix_product(MATRIX), MATRIX)?;
+    let mut product =
+        MatrixProduct::new(generator, runtime, &import::matrix_product(MATRIX), MATRIX)?;
     let mut styles = vec![0.0; generator.latents() * manifest.w_dim];
     plain.engine.set_latent(Latent::Z(z.clone()));
     for (_, stage) in &mut benders {
@@ -89,7 +102,9 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         if round < 60 {
             product_times.time(keep, || product.run())?;
         }
-        chain_times.time(keep, || plain.engine.frame(&Snapshot::SILENCE, 0.0).map(|_| ()))?;
+        chain_times.time(keep, || {
+            plain.engine.frame(&Snapshot::SILENCE, 0.0).map(|_| ())
+        })?;
         colour_times.time(keep, || -> anyhow::Result<()> {
             frame.fill_from_chw(plain.engine.generator().image());
             Ok(())
@@ -97,7 +112,9 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         plain.engine.copy_styles(&mut styles);
         fused_times.time(keep, || fused.synthesize(&styles).map(|_| ()))?;
         for ((_, stage), (total, bends)) in benders.iter_mut().zip(&mut bent_times) {
-            total.time(keep, || stage.engine.frame(&Snapshot::SILENCE, 0.0).map(|_| ()))?;
+            total.time(keep, || {
+                stage.engine.frame(&Snapshot::SILENCE, 0.0).map(|_| ())
+            })?;
             if keep {
                 bends.0.push(stage.engine.timing().bends.as_secs_f64());
             }
@@ -107,7 +124,11 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let flop = manifest.flop_per_frame();
     let peak = 2.0 * (MATRIX as f64).powi(3) / product_times.at(0.5);
     let mut rows = vec![
-        row("mapping network + chain, no bends", &chain_times, Some(flop / peak)),
+        row(
+            "mapping network + chain, no bends",
+            &chain_times,
+            Some(flop / peak),
+        ),
         row("one fused session", &fused_times, Some(flop / peak)),
     ];
     for ((name, _), (total, bends)) in benders.iter().zip(&bent_times) {
@@ -125,11 +146,26 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         plain.engine.generator().provider(),
         args.frames
     ))?;
-    print(&format!("matrix product {MATRIX}³: {:.0} GFLOP/s (p50)", peak / 1e9))?;
-    print(&format!("{:<46} {:>9} {:>9} {:>8} {:>9}", "", "p50 ms", "p99 ms", "fps", "of peak"))?;
+    print(&format!(
+        "matrix product {MATRIX}³: {:.0} GFLOP/s (p50)",
+        peak / 1e9
+    ))?;
+    print(&format!(
+        "{:<46} {:>9} {:>9} {:>8} {:>9}",
+        "", "p50 ms", "p99 ms", "fps", "of peak"
+    ))?;
     for r in &rows {
-        let share = r.share_of_peak.map_or(String::new(), |s| format!("{:.0} %", s * 100.0));
-        print(&format!("{:<46} {:>9.2} {:>9.2} {:>8.1} {:>9}", r.name, r.p50 * 1e3, r.p99 * 1e3, 1.0 / r.p50, share))?;
+        let share = r
+            .share_of_peak
+            .map_or(String::new(), |s| format!("{:.0} %", s * 100.0));
+        print(&format!(
+            "{:<46} {:>9.2} {:>9.2} {:>8.1} {:>9}",
+            r.name,
+            r.p50 * 1e3,
+            r.p99 * 1e3,
+            1.0 / r.p50,
+            share
+        ))?;
     }
     if let Some(path) = &args.json {
         let stages: Vec<Value> = rows
@@ -172,7 +208,10 @@ impl Times {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let rank = (quantile * sorted.len() as f64).ceil() as usize;
-        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+        sorted
+            .get(rank.saturating_sub(1))
+            .copied()
+            .unwrap_or(f64::NAN)
     }
 }
 
@@ -213,7 +252,10 @@ mod tests {
     #[test]
     fn quantiles_are_by_nearest_rank() {
         let times = Times((1..=100).rev().map(f64::from).collect());
-        assert_eq!((times.at(0.5), times.at(0.99), times.at(1.0)), (50.0, 99.0, 100.0));
+        assert_eq!(
+            (times.at(0.5), times.at(0.99), times.at(1.0)),
+            (50.0, 99.0, 100.0)
+        );
         assert!(Times::default().at(0.5).is_nan());
     }
 }

@@ -201,7 +201,9 @@ pub(crate) struct BenchArgs {
 }
 
 fn parse_size(text: &str) -> Result<(u32, u32), String> {
-    let (w, h) = text.split_once(['x', 'X']).ok_or("WIDTHxHEIGHT, as 1920x1080")?;
+    let (w, h) = text
+        .split_once(['x', 'X'])
+        .ok_or("WIDTHxHEIGHT, as 1920x1080")?;
     match (w.parse(), h.parse()) {
         (Ok(w), Ok(h)) if (16..=16384).contains(&w) && (16..=16384).contains(&h) => Ok((w, h)),
         _ => Err("both sides from 16 to 16384".to_owned()),

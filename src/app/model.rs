@@ -49,9 +49,16 @@ fn default_model() -> anyhow::Result<PathBuf> {
 fn cached_import(checkpoint: &Path) -> anyhow::Result<PathBuf> {
     let mut hasher = Sha256::new();
     let mut file = File::open(checkpoint).with_context(|| checkpoint.display().to_string())?;
-    io::copy(&mut file, &mut HashWriter(&mut hasher)).with_context(|| checkpoint.display().to_string())?;
-    let hash: String = hasher.finalize().iter().take(12).map(|b| format!("{b:02x}")).collect();
-    let cache = dirs::cache_dir().context("the system names no cache folder for this user (HOME is not set?)")?;
+    io::copy(&mut file, &mut HashWriter(&mut hasher))
+        .with_context(|| checkpoint.display().to_string())?;
+    let hash: String = hasher
+        .finalize()
+        .iter()
+        .take(12)
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    let cache = dirs::cache_dir()
+        .context("the system names no cache folder for this user (HOME is not set?)")?;
     let name = format!("{hash}-{}", env!("CARGO_PKG_VERSION"));
     let folder = cache.join("bendwave").join("models").join(name);
     if folder.join(MANIFEST_FILE).is_file() {
@@ -61,7 +68,11 @@ fn cached_import(checkpoint: &Path) -> anyhow::Result<PathBuf> {
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
     import::import(checkpoint, &folder, import::ImportOptions::default())?;
-    say(&format!("imported {} into {}", checkpoint.display(), folder.display()));
+    say(&format!(
+        "imported {} into {}",
+        checkpoint.display(),
+        folder.display()
+    ));
     Ok(folder)
 }
 

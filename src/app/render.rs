@@ -24,14 +24,19 @@ pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
         say(&format!("note: {warning}"));
     }
     let duration_secs = match args.duration {
-        Some(secs) if !secs.is_finite() || secs <= 0.0 => bail!("--duration {secs}: must be above 0"),
+        Some(secs) if !secs.is_finite() || secs <= 0.0 => {
+            bail!("--duration {secs}: must be above 0")
+        }
         Some(secs) => secs.min(sound.duration_secs()),
         None => sound.duration_secs(),
     };
     let fps = f64::from(args.fps);
     let frames = (duration_secs * fps).ceil().max(1.0);
     if frames > MOST_FRAMES {
-        bail!("{}: {duration_secs:.0} s are too long for one video: use --duration", args.audio.display());
+        bail!(
+            "{}: {duration_secs:.0} s are too long for one video: use --duration",
+            args.audio.display()
+        );
     }
     let mut stage = Stage::set(&args.engine, scene)?;
     let signals = audio::analyze_all(&sound)?;
@@ -93,7 +98,11 @@ struct Progress {
 impl Progress {
     fn new(frames: u64) -> Self {
         let lines = !std::io::stderr().is_terminal();
-        let target = if lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target = if lines {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
         let bar = ProgressBar::with_draw_target(Some(frames), target);
         let style = "{bar:40} {pos}/{len} frames, {per_sec}, {eta} left {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
@@ -106,7 +115,11 @@ impl Progress {
         self.bar.set_position(done);
         let tenth = |n: u64| n * 10 / self.frames;
         if self.lines && tenth(done) != tenth(done - 1) {
-            say(&format!("rendering: {} %, {done} of {} frames", tenth(done) * 10, self.frames));
+            say(&format!(
+                "rendering: {} %, {done} of {} frames",
+                tenth(done) * 10,
+                self.frames
+            ));
         }
     }
 }

@@ -34,13 +34,26 @@ impl Stage {
         let generator = Generator::load(&folder, runtime, args.provider)?;
         let patch = patch(&scene, &generator, clusters.as_ref())?;
         // Without bends there is no reason to wake a GPU.
-        let bender = if patch.bends.is_empty() { Bender::cpu() } else { bender(args)? };
-        say(&format!("network: {} px, {} layers, on {}", generator.manifest().resolution, generator.manifest().layers.len(), generator.provider()));
+        let bender = if patch.bends.is_empty() {
+            Bender::cpu()
+        } else {
+            bender(args)?
+        };
+        say(&format!(
+            "network: {} px, {} layers, on {}",
+            generator.manifest().resolution,
+            generator.manifest().layers.len(),
+            generator.provider()
+        ));
         if !patch.bends.is_empty() {
             say(&format!("bends: {}", bender.name()));
         }
         let engine = Engine::new(generator, bender, patch)?;
-        Ok(Self { engine, scene, clusters })
+        Ok(Self {
+            engine,
+            scene,
+            clusters,
+        })
     }
 
     /// Makes the patch anew after the scene changed; on an error the one before stays.
@@ -69,7 +82,11 @@ pub(crate) fn scene(path: Option<&Path>, seed: Option<u32>) -> anyhow::Result<Sc
     Ok(scene)
 }
 
-fn patch(scene: &Scene, generator: &Generator, clusters: Option<&ClusterFile>) -> anyhow::Result<Patch> {
+fn patch(
+    scene: &Scene,
+    generator: &Generator,
+    clusters: Option<&ClusterFile>,
+) -> anyhow::Result<Patch> {
     Ok(scene.patch(&|layer| generator.layer_shape(layer), clusters)?)
 }
 

@@ -29,12 +29,19 @@ pub(crate) fn run(args: &StillArgs) -> anyhow::Result<()> {
     let (z_dim, w_dim) = (manifest.z_dim, manifest.w_dim);
     let latents = stage.engine.generator().latents();
     if let Some(path) = &args.latent.z {
-        stage.engine.set_latent(Latent::Z(latent::z_from_file(path, z_dim)?));
+        stage
+            .engine
+            .set_latent(Latent::Z(latent::z_from_file(path, z_dim)?));
     } else if let Some(path) = &args.latent.latent {
         let styles = latent::w_from_file(path, latents, w_dim)?;
-        stage.engine.set_latent(Latent::W { styles, truncate: args.truncation.is_some() });
+        stage.engine.set_latent(Latent::W {
+            styles,
+            truncate: args.truncation.is_some(),
+        });
     } else if let Some(seed) = args.latent.seed {
-        stage.engine.set_latent(Latent::Z(latent::z_from_seed(seed, z_dim)));
+        stage
+            .engine
+            .set_latent(Latent::Z(latent::z_from_seed(seed, z_dim)));
     }
     let shape = stage.engine.generator().image_shape();
     stage.engine.frame(&Snapshot::SILENCE, 0.0)?;
@@ -66,7 +73,11 @@ pub(crate) fn write_png(path: &Path, frame: &Frame) -> anyhow::Result<()> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
-    let rgb: Vec<u8> = frame.rgba.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+    let rgb: Vec<u8> = frame
+        .rgba
+        .chunks_exact(4)
+        .flat_map(|p| [p[0], p[1], p[2]])
+        .collect();
     let mut writer = encoder.write_header().with_context(name)?;
     writer.write_image_data(&rgb).with_context(name)?;
     writer.finish().with_context(name)

@@ -90,18 +90,31 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Changes the patch. The walk goes on from its position where the route is the same;
-    /// controllers' values are let go. On an error the patch before stays.
+    /// Changes the patch. The walk goes on from its position where the route is the same, and
+    /// controllers keep hold of their numbers where the addresses are. On an error the patch before
+    /// stays.
     ///
     /// # Errors
     /// When ONNX Runtime fails.
     pub fn set_patch(&mut self, patch: Patch) -> Result<(), GeneratorError> {
         self.walk.set_route(&patch, &mut self.generator)?;
-        self.states = vec![DriveState::default(); patch.numbers.len()];
-        self.values = vec![0.0; patch.numbers.len()];
-        self.held = vec![None; patch.numbers.len()];
+        if !patch.addresses().eq(self.patch.addresses()) {
+            self.states = vec![DriveState::default(); patch.numbers.len()];
+            self.values = vec![0.0; patch.numbers.len()];
+            self.held = vec![None; patch.numbers.len()];
+        }
+        let layers = self.generator.manifest().layers.len();
+        for layer in 0..layers {
+            let bends = patch.bends.iter().filter(|b| b.layer == layer).count();
+            if let Some(shape) = self.generator.layer_shape(layer).filter(|_| bends > 0)
+                && let Err(error) = self.bender.reserve(shape, bends)
+            {
+                self.message = Some(format!("bends run on the CPU from now on: {error}"));
+                self.bender = Bender::cpu();
+            }
+        }
         self.by_layer.clear();
-        self.by_layer.resize_with(self.generator.manifest().layers.len(), LayerBends::default);
+        self.by_layer.resize_with(layers, LayerBends::default);
         for (place, bend) in patch.bends.iter().enumerate() {
             // The patch was made for this model's layers.
             if let Some(layer) = self.by_layer.get_mut(bend.layer) {
@@ -198,7 +211,10 @@ impl Engine {
         if problem.is_some() {
             self.message = problem;
         }
-        self.timing = FrameTiming { total: started.elapsed(), bends: bends_time };
+        self.timing = FrameTiming {
+            total: started.elapsed(),
+            bends: bends_time,
+        };
         Ok(self.generator.image())
     }
 
@@ -232,8 +248,12 @@ impl Engine {
                 true
             }
             Latent::Walk => {
-                let (speed, accent) = (self.value(NumberId::WALK_SPEED), self.value(NumberId::ACCENT));
-                self.walk.advance(f64::from(speed) * f64::from(dt_secs), &mut self.generator)?;
+                let (speed, accent) = (
+                    self.value(NumberId::WALK_SPEED),
+                    self.value(NumberId::ACCENT),
+                );
+                self.walk
+                    .advance(f64::from(speed) * f64::from(dt_secs), &mut self.generator)?;
                 self.walk.write(accent, &mut self.styles);
                 true
             }

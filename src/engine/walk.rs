@@ -7,7 +7,7 @@ use crate::tensor::split_mix;
 
 #[derive(Debug, Default)]
 pub(super) struct WalkState {
-    route: Option<(Route, u32)>,
+    route: Option<Route>,
     /// In stops since the start.
     position: f64,
     /// w of the stops before, at, after and two after the position.
@@ -17,13 +17,17 @@ pub(super) struct WalkState {
 }
 
 impl WalkState {
-    pub(super) fn set_route(&mut self, patch: &Patch, generator: &mut Generator) -> Result<(), GeneratorError> {
+    pub(super) fn set_route(
+        &mut self,
+        patch: &Patch,
+        generator: &mut Generator,
+    ) -> Result<(), GeneratorError> {
         let accent = match patch.accent_seed {
             None => None,
             Some(seed) if self.accent.as_ref().is_some_and(|a| a.0 == seed) => self.accent.take(),
             Some(seed) => Some((seed, w_of(seed, generator)?)),
         };
-        let route = (patch.route.clone(), patch.seed);
+        let route = patch.route.clone();
         if self.route.as_ref() != Some(&route) {
             let stops = stops_at(&route, 0, generator)?;
             self.stops = stops;
@@ -35,7 +39,11 @@ impl WalkState {
         Ok(())
     }
 
-    pub(super) fn advance(&mut self, stops: f64, generator: &mut Generator) -> Result<(), GeneratorError> {
+    pub(super) fn advance(
+        &mut self,
+        stops: f64,
+        generator: &mut Generator,
+    ) -> Result<(), GeneratorError> {
         if let Some(route) = &self.route {
             self.position += stops.max(0.0);
             let at_stop = self.position.floor() as u64;
@@ -52,7 +60,9 @@ impl WalkState {
         let t = (self.position - self.at_stop as f64) as f32;
         let [before, at, after, beyond] = &self.stops;
         let w_dim = at.len();
-        let Some((first, rest)) = styles.split_at_mut_checked(w_dim) else { return };
+        let Some((first, rest)) = styles.split_at_mut_checked(w_dim) else {
+            return;
+        };
         for (i, out) in first.iter_mut().enumerate() {
             *out = catmull_rom([before[i], at[i], after[i], beyond[i]], t);
         }
@@ -78,15 +88,15 @@ fn catmull_rom([a, b, c, d]: [f32; 4], t: f32) -> f32 {
         + (t3 - t2) * slope_c
 }
 
-fn seed_of((route, scene_seed): &(Route, u32), stop: i64) -> u32 {
+fn seed_of(route: &Route, stop: i64) -> u32 {
     match route {
         Route::Loop(seeds) => {
             let index = stop.rem_euclid(seeds.len().max(1) as i64) as usize;
-            seeds.get(index).copied().unwrap_or(*scene_seed)
+            seeds.get(index).copied().unwrap_or(0)
         }
-        Route::Endless if stop == 0 => *scene_seed,
-        Route::Endless => {
-            let mut state = u64::from(*scene_seed) << 32 ^ stop as u64;
+        Route::Endless(start) if stop == 0 => *start,
+        Route::Endless(start) => {
+            let mut state = u64::from(*start) << 32 ^ stop as u64;
             split_mix(&mut state) as u32
         }
     }
@@ -97,7 +107,11 @@ fn w_of(seed: u32, generator: &mut Generator) -> Result<Vec<f32>, GeneratorError
     generator.map(&z).map(<[f32]>::to_vec)
 }
 
-fn stops_at(route: &(Route, u32), at: u64, generator: &mut Generator) -> Result<[Vec<f32>; 4], GeneratorError> {
+fn stops_at(
+    route: &Route,
+    at: u64,
+    generator: &mut Generator,
+) -> Result<[Vec<f32>; 4], GeneratorError> {
     let at = at as i64;
     let mut w = |stop| w_of(seed_of(route, stop), generator);
     Ok([w(at - 1)?, w(at)?, w(at + 1)?, w(at + 2)?])
@@ -122,10 +136,10 @@ mod tests {
 
     #[test]
     fn routes_start_at_the_scenes_seed() {
-        let endless = (Route::Endless, 9);
+        let endless = Route::Endless(9);
         assert_eq!(seed_of(&endless, 0), 9);
         assert_ne!(seed_of(&endless, 1), seed_of(&endless, 2));
-        let ring = (Route::Loop(vec![3, 4, 5]), 0);
+        let ring = Route::Loop(vec![3, 4, 5]);
         assert_eq!([-1, 0, 1, 2, 3].map(|s| seed_of(&ring, s)), [5, 3, 4, 5, 3]);
     }
 }

@@ -40,7 +40,10 @@ pub enum NpyError {
 }
 
 fn format_error(path: &Path, why: impl Into<String>) -> NpyError {
-    NpyError::Format { path: path.to_path_buf(), why: why.into() }
+    NpyError::Format {
+        path: path.to_path_buf(),
+        why: why.into(),
+    }
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> NpyError {
@@ -69,7 +72,8 @@ pub fn read_from_npz(path: &Path, name: &str) -> Result<Array, NpyError> {
     let entry = zip
         .by_name(&format!("{name}.npy"))
         .map_err(|e| format_error(path, format!("array `{name}`: {e}")))?;
-    let bytes = read_bounded(entry).map_err(|e| format_error(path, format!("array `{name}`: {e}")))?;
+    let bytes =
+        read_bounded(entry).map_err(|e| format_error(path, format!("array `{name}`: {e}")))?;
     parse(&bytes).map_err(|why| format_error(path, format!("array `{name}` {why}")))
 }
 
@@ -81,7 +85,8 @@ pub fn names_in_npz(path: &Path) -> Result<Vec<String>, NpyError> {
     let file = File::open(path).map_err(io_error(path))?;
     let zip = zip::ZipArchive::new(BufReader::new(file))
         .map_err(|e| format_error(path, format!("is no .npz file: {e}")))?;
-    Ok(zip.file_names()
+    Ok(zip
+        .file_names()
         .filter_map(Result::ok)
         .filter_map(|n| n.strip_suffix(".npy").map(str::to_owned))
         .collect())
@@ -111,7 +116,10 @@ fn read_bounded(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(LARGEST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_BYTES {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the array is larger than 256 MiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the array is larger than 256 MiB",
+        ));
     }
     Ok(bytes)
 }
@@ -124,7 +132,11 @@ fn parse(bytes: &[u8]) -> Result<Array, String> {
         "f2" => 2u64,
         "f4" => 4,
         "f8" => 8,
-        other => return Err(format!("holds {other}, not floats (f2, f4 or f8, little-endian)")),
+        other => {
+            return Err(format!(
+                "holds {other}, not floats (f2, f4 or f8, little-endian)"
+            ));
+        }
     };
     if file.order() != npyz::Order::C && file.shape().iter().filter(|&&n| n > 1).count() > 1 {
         return Err("is in Fortran order: save it with numpy.ascontiguousarray".to_owned());
@@ -135,17 +147,24 @@ fn parse(bytes: &[u8]) -> Result<Array, String> {
         .try_fold(item_bytes, |n, &axis| n.checked_mul(axis))
         .ok_or("has an impossible shape")?;
     if wanted > bytes.len() as u64 {
-        return Err(format!("is cut short: shape {shape:?} needs {wanted} bytes"));
+        return Err(format!(
+            "is cut short: shape {shape:?} needs {wanted} bytes"
+        ));
     }
     let data = match item_bytes {
         2 => file
             .into_vec::<half::f16>()
             .map(|v| v.into_iter().map(half::f16::to_f32).collect()),
         4 => file.into_vec::<f32>(),
-        _ => file.into_vec::<f64>().map(|v| v.into_iter().map(|x| x as f32).collect()),
+        _ => file
+            .into_vec::<f64>()
+            .map(|v| v.into_iter().map(|x| x as f32).collect()),
     }
     .map_err(|e| format!("cannot be read: {e}"))?;
-    Ok(Array { shape: shape.iter().map(|&n| n as usize).collect(), data })
+    Ok(Array {
+        shape: shape.iter().map(|&n| n as usize).collect(),
+        data,
+    })
 }
 
 #[cfg(test)]

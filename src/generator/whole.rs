@@ -15,7 +15,9 @@ pub struct FusedGenerator {
 
 impl std::fmt::Debug for FusedGenerator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FusedGenerator").field("latents", &self.latents).finish_non_exhaustive()
+        f.debug_struct("FusedGenerator")
+            .field("latents", &self.latents)
+            .finish_non_exhaustive()
     }
 }
 
@@ -24,11 +26,16 @@ impl FusedGenerator {
     ///
     /// # Errors
     /// When ONNX Runtime refuses it.
-    pub fn new(generator: &Generator, runtime: &Runtime, onnx: &[u8]) -> Result<Self, GeneratorError> {
+    pub fn new(
+        generator: &Generator,
+        runtime: &Runtime,
+        onnx: &[u8],
+    ) -> Result<Self, GeneratorError> {
         let manifest = generator.manifest();
         let latents = generator.latents();
-        let mut inputs: Vec<(String, Vec<usize>)> =
-            (0..latents).map(|i| (format!("style_{i}"), vec![1, manifest.w_dim])).collect();
+        let mut inputs: Vec<(String, Vec<usize>)> = (0..latents)
+            .map(|i| (format!("style_{i}"), vec![1, manifest.w_dim]))
+            .collect();
         for layer in &manifest.layers {
             let side = layer.resolution;
             inputs.push((format!("noise_{}", layer.layer), vec![1, 1, side, side]));
@@ -42,9 +49,16 @@ impl FusedGenerator {
             ("image", vec![1, 3, side, side]),
         )?;
         for (layer, values) in generator.noise_const().iter().enumerate() {
-            graph.inputs[latents + layer].1.values_mut().copy_from_slice(values);
+            graph.inputs[latents + layer]
+                .1
+                .values_mut()
+                .copy_from_slice(values);
         }
-        Ok(Self { graph, w_dim: manifest.w_dim, latents })
+        Ok(Self {
+            graph,
+            w_dim: manifest.w_dim,
+            latents,
+        })
     }
 
     /// Makes a picture from `latents · w_dim` style values, \[3, H, W\].
@@ -75,7 +89,12 @@ impl MatrixProduct {
     ///
     /// # Errors
     /// When ONNX Runtime refuses it.
-    pub fn new(generator: &Generator, runtime: &Runtime, onnx: &[u8], n: usize) -> Result<Self, GeneratorError> {
+    pub fn new(
+        generator: &Generator,
+        runtime: &Runtime,
+        onnx: &[u8],
+        n: usize,
+    ) -> Result<Self, GeneratorError> {
         let inputs = vec![("a".to_owned(), vec![n, n]), ("b".to_owned(), vec![n, n])];
         let mut graph = BoundGraph::new(generator, runtime, onnx, inputs, ("c", vec![n, n]))?;
         for (_, shared) in &mut graph.inputs {
@@ -113,7 +132,10 @@ impl BoundGraph {
     ) -> Result<Self, GeneratorError> {
         let provider = generator.provider().provider;
         let residence = Residence::of(provider);
-        let failed = |why: String| GeneratorError::Run { stage: "one graph".to_owned(), why };
+        let failed = |why: String| GeneratorError::Run {
+            stage: "one graph".to_owned(),
+            why,
+        };
         let text = |e: ort::Error| failed(e.to_string());
         let session = provider.session(runtime, onnx).map_err(failed)?;
         let mut binding = session.create_binding().map_err(text)?;
@@ -124,14 +146,27 @@ impl BoundGraph {
             bound.push((name, shared));
         }
         let mut output = residence.allocate(&output_dims).map_err(text)?;
-        binding.bind_output(output_name, &mut output.tensor).map_err(text)?;
-        Ok(Self { session, binding, residence, inputs: bound, output })
+        binding
+            .bind_output(output_name, &mut output.tensor)
+            .map_err(text)?;
+        Ok(Self {
+            session,
+            binding,
+            residence,
+            inputs: bound,
+            output,
+        })
     }
 
     fn run(&mut self) -> Result<(), GeneratorError> {
-        let failed = |e: ort::Error| GeneratorError::Run { stage: "one graph".to_owned(), why: e.to_string() };
+        let failed = |e: ort::Error| GeneratorError::Run {
+            stage: "one graph".to_owned(),
+            why: e.to_string(),
+        };
         for (name, shared) in &self.inputs {
-            self.residence.refresh(&mut self.binding, name, shared).map_err(failed)?;
+            self.residence
+                .refresh(&mut self.binding, name, shared)
+                .map_err(failed)?;
         }
         self.session.run_binding(&self.binding).map_err(failed)?;
         Ok(())

@@ -62,19 +62,25 @@ struct TransformEntry {
 }
 
 pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
-    let wrong = |why: String| SceneError::Format { path: path.to_path_buf(), why };
-    let file: Option<SceneFile> =
-        serde_yaml::from_str(text).map_err(|e| wrong(e.to_string()))?;
-    let file = file.ok_or_else(|| wrong("is empty: a scene has at least `transforms:`".to_owned()))?;
+    let wrong = |why: String| SceneError::Format {
+        path: path.to_path_buf(),
+        why,
+    };
+    let file: Option<SceneFile> = serde_yaml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+    let file =
+        file.ok_or_else(|| wrong("is empty: a scene has at least `transforms:`".to_owned()))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let seed = file.seed.unwrap_or(0);
     let entries = file.transforms.unwrap_or_default();
     if entries.len() > MAX_TRANSFORMS {
-        return Err(wrong(format!("transforms: {} are more than {MAX_TRANSFORMS}", entries.len())));
+        return Err(wrong(format!(
+            "transforms: {} are more than {MAX_TRANSFORMS}",
+            entries.len()
+        )));
     }
     let mut bends: Vec<SceneBend> = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
-        let bend = bend(entry, index).map_err(|(key, why)| SceneError::Fit {
+        let bend = bend(entry).map_err(|(key, why)| SceneError::Fit {
             path: path.to_path_buf(),
             key: format!("transforms[{index}].{key}"),
             why,
@@ -107,42 +113,77 @@ type KeyError = (&'static str, String);
 
 fn walk(entry: Option<LatentEntry>, seed: u32) -> Result<Walk, KeyError> {
     let Some(entry) = entry else {
-        return Ok(Walk { route: Route::Loop(vec![seed]), speed: Drive::Constant(0.0), accent: None });
+        return Ok(Walk {
+            route: Route::Loop(vec![seed]),
+            speed: Drive::Constant(0.0),
+            accent: None,
+        });
     };
     let route = match (entry.walk.unwrap_or(WalkKind::Loop), entry.seeds) {
         (WalkKind::Loop, Some(seeds)) if seeds.is_empty() => {
             return Err(("seeds", "needs at least one seed".to_owned()));
         }
         (WalkKind::Loop, Some(seeds)) if seeds.len() > MAX_SEEDS => {
-            return Err(("seeds", format!("{} are more than {MAX_SEEDS}", seeds.len())));
+            return Err((
+                "seeds",
+                format!("{} are more than {MAX_SEEDS}", seeds.len()),
+            ));
         }
         (WalkKind::Loop, Some(seeds)) => Route::Loop(seeds),
         (WalkKind::Loop, None) => Route::Loop(vec![seed]),
-        (WalkKind::Endless, None) => Route::Endless,
+        (WalkKind::Endless, None) => Route::Endless(seed),
         (WalkKind::Endless, Some(_)) => {
-            return Err(("seeds", "an endless walk draws its own seeds: leave this out or use `walk: loop`".to_owned()));
+            return Err((
+                "seeds",
+                "an endless walk draws its own seeds: leave this out or use `walk: loop`"
+                    .to_owned(),
+            ));
         }
     };
     let speed = entry.speed.unwrap_or(Drive::Constant(0.1));
     if speed.bounds()[0] < 0.0 || speed.bounds()[1] > 60.0 {
-        return Err(("speed", "must stay within 0 and 60 stops per second".to_owned()));
+        return Err((
+            "speed",
+            "must stay within 0 and 60 stops per second".to_owned(),
+        ));
     }
-    Ok(Walk { route, speed, accent: entry.accent.map(|a| (a.seed, a.amount)) })
+    Ok(Walk {
+        route,
+        speed,
+        accent: entry.accent.map(|a| (a.seed, a.amount)),
+    })
 }
 
-fn bend(entry: TransformEntry, index: usize) -> Result<SceneBend, KeyError> {
+fn bend(entry: TransformEntry) -> Result<SceneBend, KeyError> {
     let layer = usize::try_from(entry.layer)
         .ok()
         .filter(|&l| l < 64)
-        .ok_or_else(|| ("layer", format!("{} is no layer: layers count from 0", entry.layer)))?;
+        .ok_or_else(|| {
+            (
+                "layer",
+                format!("{} is no layer: layers count from 0", entry.layer),
+            )
+        })?;
     let transform = spec::find(&entry.transform).ok_or_else(|| {
         let known: Vec<&str> = spec::TRANSFORMS.iter().map(|t| t.name).collect();
-        ("transform", format!("no transform is named {:?}; there are {}", entry.transform, known.join(", ")))
+        (
+            "transform",
+            format!(
+                "no transform is named {:?}; there are {}",
+                entry.transform,
+                known.join(", ")
+            ),
+        )
     })?;
     let params = entry.params.unwrap_or_default();
-    transform.check_count(params.len()).map_err(|e| ("params", e.to_string()))?;
+    transform
+        .check_count(params.len())
+        .map_err(|e| ("params", e.to_string()))?;
     if entry.amount.is_some() && params.len() == transform.params.len() {
-        return Err(("amount", "is given twice: here and as the last of `params`".to_owned()));
+        return Err((
+            "amount",
+            "is given twice: here and as the last of `params`".to_owned(),
+        ));
     }
     let given = params.iter().zip(transform.params);
     let amount_spec = transform.params.last();
@@ -151,7 +192,10 @@ fn bend(entry: TransformEntry, index: usize) -> Result<SceneBend, KeyError> {
         if low < spec.limits[0] || high > spec.limits[1] {
             return Err((
                 "params",
-                format!("`{}` must stay within {} and {}", spec.name, spec.limits[0], spec.limits[1]),
+                format!(
+                    "`{}` must stay within {} and {}",
+                    spec.name, spec.limits[0], spec.limits[1]
+                ),
             ));
         }
     }
@@ -159,12 +203,16 @@ fn bend(entry: TransformEntry, index: usize) -> Result<SceneBend, KeyError> {
     if let Some(name) = &entry.name {
         let fits = !name.is_empty()
             && name.len() <= 64
-            && name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_' || c == ' ');
+            && name
+                .chars()
+                .all(|c| c.is_alphanumeric() || c == '-' || c == '_' || c == ' ');
         if !fits || ["walk", "action", "accent"].contains(&name.as_str()) {
-            return Err(("name", format!("{name:?}: letters, digits, `-` and `_`, and not walk, accent or action")));
+            return Err((
+                "name",
+                format!("{name:?}: letters, digits, `-` and `_`, and not walk, accent or action"),
+            ));
         }
     }
-    let _ = index;
     Ok(SceneBend {
         name: entry.name.unwrap_or_default(),
         layer,
@@ -185,15 +233,24 @@ fn features(kind: Option<&str>, param: Option<&Value>) -> Result<Features, KeyEr
         "all" => Ok(Features::All),
         "random" => match number {
             Some(share) if (0.0..=1.0).contains(&share) => Ok(Features::Random(share as f32)),
-            _ => Err(("feature-param", "`random` needs a share from 0 to 1".to_owned())),
+            _ => Err((
+                "feature-param",
+                "`random` needs a share from 0 to 1".to_owned(),
+            )),
         },
         "cluster" => match number {
             Some(id) if id >= 0.0 && id.fract() == 0.0 && id <= f64::from(u32::MAX) => {
                 Ok(Features::Cluster(id as u32))
             }
-            _ => Err(("feature-param", "`cluster` needs a cluster's number".to_owned())),
+            _ => Err((
+                "feature-param",
+                "`cluster` needs a cluster's number".to_owned(),
+            )),
         },
-        other => Err(("features", format!("{other:?}: one of all, random, cluster"))),
+        other => Err((
+            "features",
+            format!("{other:?}: one of all, random, cluster"),
+        )),
     }
 }
 

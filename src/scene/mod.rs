@@ -13,6 +13,7 @@ pub use patch::{NumberId, Patch, PatchBend, PatchNumber};
 use crate::bend::{MAX_PARAMS, TransformSpec};
 use crate::generator::NoiseMode;
 use crate::param::Drive;
+use crate::tensor::split_mix;
 use std::path::{Path, PathBuf};
 
 /// Most transforms in one scene.
@@ -51,13 +52,37 @@ pub struct Walk {
 }
 
 /// Where a walk goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// From seed to seed and round again; one seed stands still.
     Loop(Vec<u32>),
-    /// From seed to ever new seed, drawn from the scene's seed.
-    #[default]
-    Endless,
+    /// From this seed to ever new seeds, drawn from it.
+    Endless(u32),
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self::Endless(0)
+    }
+}
+
+impl Route {
+    /// The same kind of route from another seed: a loop gets as many new seeds, drawn from it.
+    pub fn restart(&mut self, seed: u32) {
+        match self {
+            Self::Loop(seeds) => {
+                let mut state = u64::from(seed);
+                for (index, stop) in seeds.iter_mut().enumerate() {
+                    *stop = if index == 0 {
+                        seed
+                    } else {
+                        split_mix(&mut state) as u32
+                    };
+                }
+            }
+            Self::Endless(start) => *start = seed,
+        }
+    }
 }
 
 /// One transform of a scene.
@@ -126,7 +151,10 @@ impl Scene {
     /// When it cannot be read or is no scene.
     pub fn load(path: &Path) -> Result<Self, SceneError> {
         const LARGEST_BYTES: u64 = 4 << 20;
-        let io_error = |source| SceneError::Io { path: path.to_path_buf(), source };
+        let io_error = |source| SceneError::Io {
+            path: path.to_path_buf(),
+            source,
+        };
         let size = std::fs::metadata(path).map_err(io_error)?.len();
         if size > LARGEST_BYTES {
             return Err(SceneError::Format {
@@ -155,20 +183,23 @@ impl Scene {
             seed,
             noise: NoiseMode::Const,
             truncation: Drive::Constant(1.0),
-            walk: Walk { route: Route::Loop(vec![seed]), speed: Drive::Constant(0.0), accent: None },
+            walk: Walk {
+                route: Route::Loop(vec![seed]),
+                speed: Drive::Constant(0.0),
+                accent: None,
+            },
             bends: Vec::new(),
         }
     }
 
-    /// Replaces the latent's seed: the walk then starts from it.
+    /// Replaces the scene's seed: of the random feature choices and of the walk.
     pub fn set_seed(&mut self, seed: u32) {
         self.seed = seed;
-        if let Route::Loop(seeds) = &mut self.walk.route {
-            if let Some(first) = seeds.first_mut() {
-                *first = seed;
-            }
-        }
+        self.walk.route.restart(seed);
     }
 }
 
-const _: () = assert!(MAX_PARAMS <= 16, "a patch's bends hold their numbers inline");
+const _: () = assert!(
+    MAX_PARAMS <= 16,
+    "a patch's bends hold their numbers inline"
+);

@@ -109,7 +109,10 @@ impl Scene {
             fixed("walk.speed", self.walk.speed, [0.0, 2.0], [0.0, 60.0]),
             fixed(
                 "accent",
-                self.walk.accent.as_ref().map_or(Drive::Constant(0.0), |a| a.1),
+                self.walk
+                    .accent
+                    .as_ref()
+                    .map_or(Drive::Constant(0.0), |a| a.1),
                 [0.0, 1.0],
                 [-4.0, 4.0],
             ),
@@ -122,8 +125,17 @@ impl Scene {
                 why,
             };
             let shape = layer_shape(bend.layer).ok_or_else(|| {
-                let last = (0..).take_while(|&l| layer_shape(l).is_some()).last().unwrap_or(0);
-                fit("layer", format!("the model has no layer {}; its layers are 0 to {last}", bend.layer))
+                let last = (0..)
+                    .take_while(|&l| layer_shape(l).is_some())
+                    .last()
+                    .unwrap_or(0);
+                fit(
+                    "layer",
+                    format!(
+                        "the model has no layer {}; its layers are 0 to {last}",
+                        bend.layer
+                    ),
+                )
             })?;
             let channels = match bend.features {
                 Features::All => ChannelSet::all(shape.channels),
@@ -137,7 +149,13 @@ impl Scene {
                         fit("features", "`cluster` needs a cluster file: give `clusters:` in the scene or --clusters".to_owned())
                     })?;
                     let list = file.cluster(bend.layer, id).ok_or_else(|| {
-                        fit("feature-param", format!("the cluster file has no cluster {id} in layer {}", bend.layer))
+                        fit(
+                            "feature-param",
+                            format!(
+                                "the cluster file has no cluster {id} in layer {}",
+                                bend.layer
+                            ),
+                        )
                     })?;
                     ChannelSet::from_indices(list.iter().copied(), shape.channels).map_err(|channel| {
                         fit(
@@ -170,7 +188,12 @@ impl Scene {
 }
 
 fn fixed(address: &str, drive: Drive, range: [f32; 2], limits: [f32; 2]) -> PatchNumber {
-    PatchNumber { address: address.to_owned(), drive, range, limits }
+    PatchNumber {
+        address: address.to_owned(),
+        drive,
+        range,
+        limits,
+    }
 }
 
 /// Gives each parameter of a transform a number; one left out that is `Like` another shares its.
@@ -180,7 +203,10 @@ fn params_of(bend: &super::SceneBend, numbers: &mut Vec<PatchNumber>) -> Vec<Num
     let mut ids: Vec<NumberId> = Vec::with_capacity(specs.len());
     for (position, spec) in specs.iter().enumerate() {
         let named_amount = bend.amount.filter(|_| position + 1 == specs.len());
-        let drive = match (bend.params.get(position).copied().or(named_amount), spec.missing) {
+        let drive = match (
+            bend.params.get(position).copied().or(named_amount),
+            spec.missing,
+        ) {
             (Some(drive), _) => drive,
             (None, Missing::Value(value)) => Drive::Constant(value),
             (None, Missing::Like(other)) => {
