@@ -1,0 +1,177 @@
+//! `bendwave perform`: live, fullscreen.
+
+use crate::app::cli::PerformArgs;
+use crate::app::render_thread::{Inputs, Outputs, RenderThread};
+use crate::app::stage::{self, Stage};
+use crate::app::{model, print, say};
+use crate::audio::{self, AudioChoice, LiveAudio};
+use crate::frame::{Frame, SharedFrame};
+use crate::mapping::{ControlState, Mapping};
+use crate::midi::Midi;
+use crate::present::{self, Links, PresentOptions, Stats};
+use crate::record::{AudioTrack, RecordSettings, Recorder};
+use crate::rt::{latest, thread};
+use crate::scene::NumberId;
+use anyhow::{Context, bail};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Samples a recording's ring holds: two seconds of eight channels at 48 kHz.
+const TAP_SAMPLES: usize = 2 * 48_000 * 8;
+
+pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
+    if !present::has_display() {
+        bail!("there is no display (DISPLAY and WAYLAND_DISPLAY are empty): use `bendwave render` to make a video");
+    }
+    let duration = args
+        .duration
+        .map(|secs| Duration::try_from_secs_f64(secs).with_context(|| format!("--duration {secs}")))
+        .transpose()?;
+    let bundled = model::bundled("assets/scenes/demo.yaml");
+    let scene = stage::scene(args.scene.as_deref().or(bundled.as_deref()), args.seed)?;
+    let mapping = args.mapping.as_deref().map(Mapping::load).transpose()?;
+    let stage = Stage::set(&args.engine, scene)?;
+
+    let (tap, tapped) = rtrb::RingBuffer::new(TAP_SAMPLES);
+    let sound = open_sound(args, args.record.is_some().then_some(tap))?;
+    say(&format!("sound: {}", sound.status()));
+
+    let shape = stage.engine.generator().image_shape();
+    let (width, height) = (shape.width as u32, shape.height as u32);
+    let recorder = match &args.record {
+        Some(path) => {
+            let mut settings = RecordSettings::live(path, width, height, args.record_fps, 0);
+            if sound.is_sounding() {
+                settings.audio = AudioTrack::Live {
+                    samples: tapped,
+                    sample_rate: sound.sample_rate(),
+                    channels: sound.channels(),
+                };
+            }
+            Some(Recorder::start(settings)?)
+        }
+        None => None,
+    };
+
+    let (midi, midi_events) = Midi::start(mapping.as_ref().and_then(|m| m.device.as_deref()))
+        .context("the thread that watches MIDI ports does not start")?;
+    let controls = mapping.map(|mapping| bind(&mapping, args.mapping.as_deref(), &stage));
+
+    let (frame_writer, frames) = latest::slot::<SharedFrame>(&Arc::new(Frame::black(width, height)));
+    let (stats_writer, stats) = latest::slot(&Stats::default());
+    // Keys come one at a time; 64 of them are a fist on the keyboard.
+    let (commands, received) = crossbeam_channel::bounded(64);
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked_to_stop = Arc::clone(&stop);
+    ctrlc::set_handler(move || asked_to_stop.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be watched")?;
+
+    let render = RenderThread::new(
+        stage,
+        Inputs { sound, midi, midi_events, controls, commands: received, stop: Arc::clone(&stop) },
+        Outputs { frames: frame_writer, stats: stats_writer, recorder },
+        f64::from(args.fps),
+    );
+    let thread = thread::spawn("render", move || render.run()).context("the render thread does not start")?;
+
+    let options = PresentOptions {
+        monitor: args.monitor,
+        fullscreen: !args.windowed,
+        stats: args.stats,
+        duration,
+        ..PresentOptions::default()
+    };
+    let shown = present::run(options, Links { frames, stats, commands, stop: Arc::clone(&stop) });
+    stop.store(true, Ordering::Relaxed);
+    let outputs = thread.join();
+    let ended = match outputs {
+        Ok(ended) => ended,
+        Err(_) => bail!("the render thread ended by a fault of bendwave's own"),
+    };
+    if let Some(recorder) = ended.recorder {
+        say("finishing the recording");
+        let recording = recorder.finish()?;
+        if let Some(warning) = &recording.warning {
+            say(&format!("note: {warning}"));
+        }
+        say(&format!(
+            "{:.1} s recorded, {} frames repeated, {} left out",
+            recording.duration_secs, recording.repeated, recording.skipped
+        ));
+        print(&recording.path.display().to_string())?;
+    }
+    say(&ended.summary);
+    shown?;
+    if args.record.is_some() && ended.recording_failed {
+        bail!("the recording failed during the performance");
+    }
+    Ok(())
+}
+
+fn open_sound(args: &PerformArgs, tap: Option<rtrb::Producer<f32>>) -> anyhow::Result<LiveAudio> {
+    let choice = match args.audio.as_deref() {
+        Some("none") => AudioChoice::None,
+        Some(name) if Path::new(name).is_file() => {
+            AudioChoice::File { path: name.into(), repeat: args.repeat }
+        }
+        Some(name) if looks_like_file(name) => bail!("{name}: no such audio file"),
+        Some(name) => AudioChoice::Device(Some(name.to_owned())),
+        None => AudioChoice::Device(None),
+    };
+    // Without a word about sound, a machine without an input still shows its picture.
+    match audio::start(&choice, tap) {
+        Ok(sound) => Ok(sound),
+        Err(error) if args.audio.is_none() => {
+            say(&format!("note: no sound is heard: {error}"));
+            Ok(audio::start(&AudioChoice::None, None)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn looks_like_file(name: &str) -> bool {
+    name.contains(std::path::MAIN_SEPARATOR)
+        || Path::new(name).extension().is_some_and(|e| {
+            ["wav", "flac", "mp3", "ogg", "m4a", "aac", "aif", "aiff"]
+                .iter()
+                .any(|known| e.eq_ignore_ascii_case(known))
+        })
+}
+
+/// A mapping whose targets are looked up in the scene.
+#[derive(Debug)]
+pub(crate) struct Controls {
+    pub(crate) mapping: Mapping,
+    pub(crate) state: ControlState,
+    /// The number that each control drives; `None` for actions and targets the scene lacks.
+    pub(crate) numbers: Vec<Option<NumberId>>,
+}
+
+fn bind(mapping: &Mapping, path: Option<&Path>, stage: &Stage) -> Controls {
+    let patch = stage.engine.patch();
+    let numbers: Vec<Option<NumberId>> = mapping.controls.iter().map(|c| patch.find(&c.target)).collect();
+    let missing: Vec<&str> = mapping
+        .controls
+        .iter()
+        .zip(&numbers)
+        .filter(|(c, n)| n.is_none() && c.action().is_none())
+        .map(|(c, _)| c.target.as_str())
+        .collect();
+    if !missing.is_empty() {
+        // A mapping serves many scenes: a knob without a target here is no error.
+        say(&format!(
+            "note: {}: this scene has no {}; it has {}",
+            path.unwrap_or(Path::new("mapping")).display(),
+            missing.join(", "),
+            patch.addresses().collect::<Vec<_>>().join(", ")
+        ));
+    }
+    let own_range = |control: &crate::mapping::Control| {
+        patch
+            .find(&control.target)
+            .and_then(|id| patch.numbers.get(id.index()))
+            .map_or([0.0, 1.0], |number| number.range)
+    };
+    Controls { state: ControlState::new(mapping, own_range), mapping: mapping.clone(), numbers }
+}

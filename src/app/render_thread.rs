@@ -1,0 +1,288 @@
+//! The thread that makes a performance's pictures.
+//!
+//! It never waits for files, network or window: sound arrives through a newest-value slot, MIDI
+//! and keys through rings that are drained once a frame, pictures leave through a newest-value slot
+//! and, without waiting, to the recorder. When a frame cannot be made, the last one stays.
+
+use crate::app::perform::Controls;
+use crate::app::stage::Stage;
+use crate::audio::LiveAudio;
+use crate::frame::{FramePool, SharedFrame};
+use crate::midi::{Midi, MidiEvents};
+use crate::present::{Command, Stats};
+use crate::record::Recorder;
+use crate::rt::latest::Writer;
+use crate::tensor::split_mix;
+use crossbeam_channel::Receiver;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often the overlay's numbers change.
+const STATS_EVERY: Duration = Duration::from_millis(250);
+/// Frames that the overlay's quantiles look back on.
+const TIMES_KEPT: usize = 240;
+/// Longest step of the walk and the smoothing after a hitch, in seconds.
+const LONGEST_STEP_SECS: f32 = 0.25;
+const ERRORS_KEPT: usize = 4;
+
+/// What the thread reads.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(crate) sound: LiveAudio,
+    pub(crate) midi: Midi,
+    pub(crate) midi_events: MidiEvents,
+    pub(crate) controls: Option<Controls>,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+/// What the thread writes.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    pub(crate) frames: Writer<SharedFrame>,
+    pub(crate) stats: Writer<Stats>,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+/// What is left when the performance is over.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) recording_failed: bool,
+    pub(crate) summary: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct RenderThread {
+    stage: Stage,
+    inputs: Inputs,
+    outputs: Outputs,
+    frame_secs: f64,
+    pool: FramePool,
+    clock: SoundClock,
+    index: u64,
+    paused: bool,
+    blackout: bool,
+    seeds: u64,
+    frame_times: VecDeque<f32>,
+    message: String,
+    errors: VecDeque<String>,
+    failed_frames: u64,
+    recording_failed: bool,
+}
+
+impl RenderThread {
+    pub(crate) fn new(stage: Stage, inputs: Inputs, outputs: Outputs, fps: f64) -> Self {
+        // Another walk each evening, but the first picture is always the scene's.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self {
+            stage,
+            inputs,
+            outputs,
+            frame_secs: 1.0 / fps,
+            pool: FramePool::default(),
+            clock: SoundClock::default(),
+            index: 0,
+            paused: false,
+            blackout: false,
+            seeds: now.map_or(0, |d| d.as_nanos() as u64),
+            frame_times: VecDeque::with_capacity(TIMES_KEPT),
+            message: String::new(),
+            errors: VecDeque::with_capacity(ERRORS_KEPT),
+            failed_frames: 0,
+            recording_failed: false,
+        }
+    }
+
+    pub(crate) fn run(mut self) -> Ended {
+        let started = Instant::now();
+        let mut last_frame = Instant::now();
+        let mut last_stats = Instant::now();
+        let mut deadline = Instant::now();
+        let frame_time = Duration::from_secs_f64(self.frame_secs);
+        while !self.inputs.stop.load(Ordering::Relaxed) {
+            self.take_commands();
+            let now = Instant::now();
+            let dt_secs = (now - last_frame).as_secs_f32().min(LONGEST_STEP_SECS);
+            last_frame = now;
+            self.take_controls(dt_secs);
+            self.make_frame(dt_secs);
+            if self.frame_times.len() == TIMES_KEPT {
+                self.frame_times.pop_front();
+            }
+            self.frame_times.push_back(now.elapsed().as_secs_f32());
+            if last_stats.elapsed() >= STATS_EVERY {
+                last_stats = Instant::now();
+                self.write_stats(started);
+            }
+            // A late frame is not caught up: the next one is due one frame from now.
+            deadline = (deadline + frame_time).max(Instant::now());
+            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        }
+        let secs = started.elapsed().as_secs_f64();
+        Ended {
+            recorder: self.outputs.recorder,
+            recording_failed: self.recording_failed,
+            summary: format!(
+                "{} frames in {secs:.1} s, {:.1} fps; {} could not be made; sound: {}",
+                self.index,
+                self.index as f64 / secs,
+                self.failed_frames,
+                self.inputs.sound.status()
+            ),
+        }
+    }
+
+    fn make_frame(&mut self, dt_secs: f32) {
+        let snapshot = *self.inputs.sound.signals.read();
+        let at_micros = self.clock.micros(snapshot.at_secs);
+        if !self.paused {
+            if let Err(error) = self.stage.engine.frame(&snapshot, dt_secs) {
+                self.failed_frames += 1;
+                self.error(format!("the last picture stays: {error}"));
+                // Nothing is gained by failing at full speed.
+                std::thread::sleep(Duration::from_millis(50));
+                return;
+            }
+            if let Some(message) = self.stage.engine.take_message() {
+                self.error(message);
+            }
+        }
+        let shape = self.stage.engine.generator().image_shape();
+        let mut shared = self.pool.take(shape.width as u32, shape.height as u32);
+        let Some(frame) = Arc::get_mut(&mut shared) else { return };
+        frame.index = self.index;
+        frame.at_micros = at_micros;
+        if self.blackout {
+            for pixel in frame.rgba.chunks_exact_mut(4) {
+                pixel.copy_from_slice(&[0, 0, 0, 255]);
+            }
+        } else {
+            frame.fill_from_chw(self.stage.engine.generator().image());
+        }
+        self.index += 1;
+        self.pool.remember(&shared);
+        if let Some(recorder) = &mut self.outputs.recorder
+            && !self.recording_failed
+            && let Err(error) = recorder.try_push(Arc::clone(&shared))
+        {
+            self.recording_failed = true;
+            self.error(format!("recording stopped: {error}"));
+        }
+        self.outputs.frames.write(shared);
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.inputs.commands.try_recv() {
+            match command {
+                Command::NextSeed => self.next_seed(),
+                Command::Blackout(on) => self.blackout = on,
+                Command::Pause(on) => self.paused = on,
+                // The window sets `stop` itself once it is closed.
+                _ => {}
+            }
+        }
+    }
+
+    fn take_controls(&mut self, dt_secs: f32) {
+        let Some(mut controls) = self.inputs.controls.take() else {
+            self.inputs.midi_events.drain(|_| {});
+            return;
+        };
+        let state = &mut controls.state;
+        self.inputs.midi_events.drain(|event| state.apply(event));
+        for (index, control) in controls.mapping.controls.iter().enumerate() {
+            if let Some(action) = control.action() {
+                for _ in 0..controls.state.take_presses(index) {
+                    match action {
+                        "next-seed" => self.next_seed(),
+                        "blackout" => self.blackout = !self.blackout,
+                        "pause" => self.paused = !self.paused,
+                        _ => {}
+                    }
+                }
+            } else if let Some(number) = controls.numbers[index]
+                && let Some(value) = controls.state.value(index, dt_secs)
+            {
+                self.stage.engine.hold(number, Some(value));
+            }
+        }
+        self.inputs.controls = Some(controls);
+    }
+
+    fn next_seed(&mut self) {
+        let seed = split_mix(&mut self.seeds) as u32;
+        self.stage.scene.walk.route.restart(seed);
+        match self.stage.repatch() {
+            Ok(()) => self.message = format!("seed {seed}"),
+            Err(error) => self.error(format!("{error:#}")),
+        }
+    }
+
+    fn error(&mut self, text: String) {
+        if self.errors.back() == Some(&text) {
+            return;
+        }
+        log::warn!("{text}");
+        if self.errors.len() == ERRORS_KEPT {
+            self.errors.pop_front();
+        }
+        self.errors.push_back(text);
+    }
+
+    fn write_stats(&mut self, started: Instant) {
+        let mut sorted: Vec<f32> = self.frame_times.iter().copied().collect();
+        sorted.sort_by(f32::total_cmp);
+        let quantile = |q: f32| {
+            let rank = (q * sorted.len() as f32).ceil() as usize;
+            sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+        };
+        let recording = match &self.outputs.recorder {
+            Some(_) if self.recording_failed => "stopped by an error".to_owned(),
+            Some(recorder) => format!("{} frames, {} left out", recorder.frames_written(), recorder.frames_skipped()),
+            None => String::new(),
+        };
+        let skipped = self.outputs.recorder.as_ref().map_or(0, Recorder::frames_skipped);
+        let engine = &self.stage.engine;
+        let mut audio = self.inputs.sound.status();
+        if self.inputs.controls.is_some() {
+            audio = format!("{audio}\nMIDI: {}", self.inputs.midi.status());
+        }
+        self.outputs.stats.write(Stats {
+            fps: (self.index as f64 / started.elapsed().as_secs_f64().max(1e-3)) as f32,
+            frame_ms_p50: quantile(0.5) * 1e3,
+            frame_ms_p99: quantile(0.99) * 1e3,
+            dropped: self.failed_frames + skipped,
+            audio,
+            engine: format!("network on {}, bends on {}", engine.generator().provider().provider, engine.bender_name()),
+            recording,
+            message: self.message.clone(),
+            errors: self.errors.iter().cloned().collect(),
+        });
+    }
+}
+
+/// The sound's time between two snapshots, and wall time where there is no sound. Never runs
+/// backwards.
+#[derive(Debug, Default)]
+struct SoundClock {
+    last: Option<(f64, Instant)>,
+    micros: u64,
+}
+
+impl SoundClock {
+    fn micros(&mut self, snapshot_secs: f64) -> u64 {
+        let now = Instant::now();
+        let (secs, seen) = match self.last {
+            Some(last) if last.0 == snapshot_secs => last,
+            _ => (snapshot_secs, now),
+        };
+        // Sound that stands still (none at all, or a lost device) must not stop the video.
+        self.last = Some((secs, seen));
+        let micros = (secs * 1e6) as u64 + (now - seen).as_micros() as u64;
+        self.micros = self.micros.max(micros);
+        self.micros
+    }
+}
