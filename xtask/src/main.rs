@@ -1,3 +1,22 @@
 //! Chores of the repository.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn run(args: &[String]) -> anyhow::Result<()> {
+    match args.split_first() {
+        Some((name, rest)) if name == "demo-track" => xtask::demo_track::command(rest),
+        _ => anyhow::bail!("commands: demo-track"),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells its error")]
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

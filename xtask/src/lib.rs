@@ -1,0 +1,3 @@
+//! Chores of the repository that tests use too.
+
+pub mod demo_track;
