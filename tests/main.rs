@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod audio;
 mod bend;
 mod bend_opencv;
 mod record;
