@@ -1,13 +1,10 @@
 //! All integration tests in one binary: one link, one start.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a panic is how a test fails, and skipped tests say so"
-)]
 
 mod architecture;
 mod bend;
 mod bend_opencv;
+#[cfg(feature = "jack")]
+mod midi;
 mod record;
 mod shader_validation;
 mod support;
