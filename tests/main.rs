@@ -9,6 +9,8 @@ mod architecture;
 mod audio;
 mod bend;
 mod bend_opencv;
+#[cfg(feature = "jack")]
+mod midi;
 mod record;
 mod shader_validation;
 mod support;

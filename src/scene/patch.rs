@@ -70,22 +70,31 @@ pub struct Patch {
     pub seed: u32,
 }
 
+impl PatchBend {
+    /// A parameter by its name or, counted from 0, its place.
+    fn number(&self, param: &str) -> Option<NumberId> {
+        let by_name = self.transform.params.iter().position(|p| p.name == param);
+        let place = by_name.or_else(|| param.parse().ok())?;
+        self.params.get(place).copied()
+    }
+}
+
 impl Patch {
-    /// Finds a number by its address. `transforms[2].x` works for every transform, named or not.
+    /// Finds a number by its address. `transforms[2].x` works for every transform, named or not,
+    /// and `transforms[2].0` for its first parameter, whatever that is called: this is how a
+    /// mapping fits any scene.
     pub fn find(&self, address: &str) -> Option<NumberId> {
         if let Some(rest) = address.strip_prefix("transforms[") {
             let (index, param) = rest.split_once("].")?;
             let bend = self.bends.get(index.parse::<usize>().ok()?)?;
-            let position = bend.transform.params.iter().position(|p| p.name == param)?;
-            return bend.params.get(position).copied();
+            return bend.number(param);
         }
         if let Some(index) = self.numbers.iter().position(|n| n.address == address) {
             return Some(NumberId(index));
         }
         let (name, param) = address.rsplit_once('.')?;
         let bend = self.bends.iter().find(|b| b.name == name)?;
-        let position = bend.transform.params.iter().position(|p| p.name == param)?;
-        bend.params.get(position).copied()
+        bend.number(param)
     }
 
     /// Every address.

@@ -1,3 +1,5 @@
 //! What several tests need.
 
+#[cfg(feature = "jack")]
+pub(crate) mod jack;
 pub(crate) mod tools;

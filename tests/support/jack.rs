@@ -1,0 +1,138 @@
+//! A JACK server without sound card or kernel sequencer: how a real MIDI message is sent here.
+//!
+//! libjack finds its server through environment variables, and a test must not change those of
+//! its own process (other tests run beside it). So everything that talks to the server runs in
+//! a child: the program under test with [`JackServer::env`], or [`MidiKeyboard`].
+
+use std::io::Write;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use std::{env, process, thread};
+
+/// A `jackd` with the dummy driver under a name of its own; ends with this value.
+pub(crate) struct JackServer {
+    jackd: Child,
+    name: String,
+}
+
+impl JackServer {
+    /// Starts a server. Clients retry until it answers: see [`until`].
+    pub(crate) fn start() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("bendwave{}-{number}", process::id());
+        let jackd = Command::new("jackd")
+            .args(["--no-realtime", "--name", &name])
+            .args(["-d", "dummy", "--rate", "48000", "--period", "256"])
+            .args(["--capture", "2", "--playback", "2"])
+            .env("JACK_NO_AUDIO_RESERVATION", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("jackd starts: `make setup` installs it");
+        // Its socket says that it is nearly there. Only to spare clients a few vain tries, each
+        // of which libjack laments on stderr.
+        let socket = format!("jack_{name}_");
+        until("jackd's socket", || {
+            let files = std::fs::read_dir("/dev/shm").ok()?;
+            files
+                .flatten()
+                .find(|file| file.file_name().to_string_lossy().starts_with(&socket))
+        });
+        Self { jackd, name }
+    }
+
+    /// The environment in which libjack finds this server and starts no other.
+    pub(crate) fn env(&self) -> [(&'static str, &str); 2] {
+        [
+            ("JACK_DEFAULT_SERVER", &self.name),
+            ("JACK_NO_START_SERVER", "1"),
+        ]
+    }
+
+    /// Runs the ignored test `path` of this binary as a child that sees this server.
+    pub(crate) fn child(&self, path: &str) -> Command {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(["--exact", path, "--ignored", "--nocapture"])
+            .envs(self.env());
+        command
+    }
+}
+
+impl Drop for JackServer {
+    fn drop(&mut self) {
+        // SIGTERM lets it remove what it left in /dev/shm.
+        let id = self.jackd.id().to_string();
+        if !Command::new("kill").arg(id).status().is_ok_and(|s| s.success()) {
+            drop(self.jackd.kill());
+        }
+        drop(self.jackd.wait());
+    }
+}
+
+/// Asks `ready` for up to ten seconds.
+pub(crate) fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..200 {
+        if let Some(value) = ready() {
+            return value;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{what}: not within ten seconds");
+}
+
+/// A controller: a child that owns the MIDI output `bendwave-test:knobs` and sends what it is told.
+pub(crate) struct MidiKeyboard {
+    child: Child,
+    lines: ChildStdin,
+}
+
+impl MidiKeyboard {
+    /// Plugs it in.
+    pub(crate) fn plug_in(server: &JackServer) -> Self {
+        let mut child = server
+            .child("support::jack::keyboard_process")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = child.stdin.take().unwrap();
+        Self { child, lines }
+    }
+
+    /// Sends one message.
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        let words: Vec<String> = bytes.iter().map(u8::to_string).collect();
+        writeln!(self.lines, "{}", words.join(" ")).unwrap();
+        self.lines.flush().unwrap();
+    }
+}
+
+impl Drop for MidiKeyboard {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A virtual MIDI output in this process.
+pub(crate) fn virtual_output(port: &str) -> midir::MidiOutputConnection {
+    use midir::os::unix::VirtualOutput;
+    let output = until("a JACK server", || midir::MidiOutput::new("bendwave-test").ok());
+    output.create_virtual(port).unwrap()
+}
+
+#[test]
+#[ignore = "the child of MidiKeyboard, not a test by itself"]
+fn keyboard_process() {
+    let mut output = virtual_output("knobs");
+    for line in std::io::stdin().lines() {
+        let line = line.unwrap();
+        let bytes: Vec<u8> = line.split(' ').map(|word| word.parse().unwrap()).collect();
+        output.send(&bytes).unwrap();
+    }
+}
