@@ -9,7 +9,6 @@ mod architecture;
 mod audio;
 mod bend;
 mod bend_opencv;
-#[cfg(feature = "jack")]
 mod midi;
 mod record;
 mod shader_validation;
