@@ -72,7 +72,12 @@ fn cc(controller: u8, value: u8) -> MidiMessage {
 #[ignore = "the child of a test of this file"]
 fn controllers_come_and_go_in_child() {
     let mut knobs = virtual_output("knobs");
-    assert!(midi::ports().unwrap().iter().any(|p| p == "bendwave-test:knobs"));
+    assert!(
+        midi::ports()
+            .unwrap()
+            .iter()
+            .any(|p| p == "bendwave-test:knobs")
+    );
     let (midi, mut events) = Midi::start(Some("KNOBS")).unwrap();
     wait_for_status(&midi, "bendwave-test:knobs");
 
@@ -91,7 +96,11 @@ fn controllers_come_and_go_in_child() {
         (got.len() >= 128).then_some(())
     });
     assert_eq!(got, (0..=127).map(|value| cc(7, value)).collect::<Vec<_>>());
-    assert!(times.iter().all(|at| *at >= before && at.elapsed() < Duration::from_secs(10)));
+    assert!(
+        times
+            .iter()
+            .all(|at| *at >= before && at.elapsed() < Duration::from_secs(10))
+    );
     assert!(times.is_sorted());
 
     // Unplugged, and plugged in again.
@@ -100,8 +109,16 @@ fn controllers_come_and_go_in_child() {
     let mut knobs = virtual_output("knobs");
     wait_for_status(&midi, "bendwave-test:knobs");
     knobs.send(&[0xe0, 0, 64]).unwrap();
-    let bend = until("a message after plugging in again", || drained(&mut events).pop());
-    assert_eq!(bend, MidiMessage::PitchBend { channel: 1, value: 8192 });
+    let bend = until("a message after plugging in again", || {
+        drained(&mut events).pop()
+    });
+    assert_eq!(
+        bend,
+        MidiMessage::PitchBend {
+            channel: 1,
+            value: 8192
+        }
+    );
     assert_eq!(midi.overruns(), 0);
 
     let stopping = Instant::now();
@@ -124,7 +141,9 @@ fn only_the_wanted_controller_is_heard_in_child() {
     // Sent later and over another port: when it is here, the first would be, too.
     thread::sleep(Duration::from_millis(100));
     pads.send(&[0xb0, 2, 2]).unwrap();
-    let heard = until("the wanted one", || Some(drained(&mut some_events)).filter(|m| !m.is_empty()));
+    let heard = until("the wanted one", || {
+        Some(drained(&mut some_events)).filter(|m| !m.is_empty())
+    });
     assert_eq!(heard, [cc(2, 2)]);
     let mut heard = Vec::new();
     until("both", || {
@@ -137,7 +156,8 @@ fn only_the_wanted_controller_is_heard_in_child() {
 #[test]
 #[ignore = "the child of a test of this file"]
 fn knob_to_number_in_child() {
-    let text = "device: knobs\ncontrols:\n- {cc: 16, target: zoom.k, range: [0.5, 2.0], smooth_secs: 0}\n";
+    let text =
+        "device: knobs\ncontrols:\n- {cc: 16, target: zoom.k, range: [0.5, 2.0], smooth_secs: 0}\n";
     let mapping = Mapping::parse(text, Path::new("test.yaml")).unwrap();
     let mut state = ControlState::new(&mapping, |_| [0.0, 1.0]);
     until("the server", || midi::ports().ok());

@@ -10,6 +10,7 @@ mod import;
 mod model;
 //mod perform;
 mod render;
+//mod render_thread;
 mod stage;
 mod still;
 

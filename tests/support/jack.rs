@@ -66,7 +66,11 @@ impl Drop for JackServer {
     fn drop(&mut self) {
         // SIGTERM lets it remove what it left in /dev/shm.
         let id = self.jackd.id().to_string();
-        if !Command::new("kill").arg(id).status().is_ok_and(|s| s.success()) {
+        if !Command::new("kill")
+            .arg(id)
+            .status()
+            .is_ok_and(|s| s.success())
+        {
             drop(self.jackd.kill());
         }
         drop(self.jackd.wait());
@@ -122,7 +126,9 @@ impl Drop for MidiKeyboard {
 /// A virtual MIDI output in this process.
 pub(crate) fn virtual_output(port: &str) -> midir::MidiOutputConnection {
     use midir::os::unix::VirtualOutput;
-    let output = until("a JACK server", || midir::MidiOutput::new("bendwave-test").ok());
+    let output = until("a JACK server", || {
+        midir::MidiOutput::new("bendwave-test").ok()
+    });
     output.create_virtual(port).unwrap()
 }
 

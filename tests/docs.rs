@@ -1,0 +1,77 @@
+//! The tables of `docs/scene.md` say what the code says. `BENDWAVE_UPDATE_DOCS=1` writes them anew.
+
+use bendwave::bend::{Missing, TRANSFORMS};
+use bendwave::signal::SIGNALS;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+fn signals() -> String {
+    let mut table = String::from("| signal | what it is |\n|---|---|\n");
+    for signal in SIGNALS {
+        writeln!(table, "| `{}` | {} |", signal.id, signal.doc).unwrap();
+    }
+    table
+}
+
+fn transforms() -> String {
+    let mut table = String::from("| transform | parameters | what it does |\n|---|---|---|\n");
+    for transform in TRANSFORMS {
+        let params: Vec<String> = transform
+            .params
+            .iter()
+            .map(|p| {
+                let unit = if p.unit.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", p.unit)
+                };
+                match p.missing {
+                    Missing::Required => format!("`{}`{unit}", p.name),
+                    Missing::Value(v) => format!("\\[`{}`{unit} = {v}\\]", p.name),
+                    Missing::Like(i) => {
+                        format!("\\[`{}`{unit} = {}\\]", p.name, transform.params[i].name)
+                    }
+                }
+            })
+            .collect();
+        writeln!(
+            table,
+            "| `{}` | {} | {} |",
+            transform.name,
+            params.join(", "),
+            transform.doc
+        )
+        .unwrap();
+    }
+    table
+}
+
+fn with_table(text: &str, name: &str, table: &str) -> String {
+    let (begin, end) = (
+        format!("<!-- {name} -->\n"),
+        format!("<!-- end of {name} -->"),
+    );
+    let (before, rest) = text.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    format!("{before}{begin}{table}{end}{after}")
+}
+
+#[test]
+fn the_scene_docs_list_every_signal_and_transform() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scene.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let wanted = with_table(
+        &with_table(&text, "signals", &signals()),
+        "transforms",
+        &transforms(),
+    );
+    if std::env::var_os("BENDWAVE_UPDATE_DOCS").is_some() {
+        fs::write(&path, &wanted).unwrap();
+    } else {
+        assert!(
+            text == wanted,
+            "docs/scene.md is out of date: BENDWAVE_UPDATE_DOCS=1 cargo test docs"
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! Scene files: the papers' own run unchanged, and what is wrong is named.
+
+use bendwave::bend::ClusterFile;
+use bendwave::param::Drive;
+use bendwave::scene::{Features, NumberId, Scene};
+use bendwave::tensor::MapShape;
+use std::path::Path;
+
+fn parse(text: &str) -> Result<Scene, String> {
+    Scene::parse(text, Path::new("show.yaml")).map_err(|e| e.to_string())
+}
+
+/// Thirteen layers of 32 features, as a 256 px model has.
+fn model(layer: usize) -> Option<MapShape> {
+    (layer < 13).then(|| MapShape {
+        channels: 32,
+        height: 4 << layer.div_ceil(2),
+        width: 4 << layer.div_ceil(2),
+    })
+}
+
+fn patch_error(text: &str) -> String {
+    parse(text)
+        .unwrap()
+        .patch(&model, None)
+        .unwrap_err()
+        .to_string()
+}
+
+/// The reference tool's example configuration.
+const EXAMPLE: &str = "
+transforms:
+  - layer: 4
+    transform: translate
+    params: [0.25, 0.0]
+    features: all
+    feature-param:
+  - layer: 5
+    transform: ablate
+    params: []
+    features: cluster
+    feature-param: 2
+  - layer: 12
+    transform: binary-thresh
+    params: [0.5]
+    features: random
+    feature-param: 0.5
+";
+
+#[test]
+fn the_papers_example_is_a_scene() {
+    let scene = parse(EXAMPLE).unwrap();
+    let clusters = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&clusters, "{5: [{cluster_index: 2, feature_index: 7}, {cluster_index: 2, feature_index: 3}, {cluster_index: 1, feature_index: 0}]}").unwrap();
+    let clusters = ClusterFile::load(clusters.path()).unwrap();
+    let patch = scene.patch(&model, Some(&clusters)).unwrap();
+    assert_eq!(patch.bends.len(), 3);
+    assert_eq!(patch.bends[0].channels.len(), 32);
+    assert_eq!(patch.bends[1].channels.as_slice(), [3, 7]);
+    assert_eq!(patch.bends[2].channels.len(), 16);
+    let x = patch.find("4.translate.x").unwrap();
+    assert_eq!(patch.numbers[x.index()].drive, Drive::Constant(0.25));
+    assert_eq!(patch.find("transforms[0].x"), Some(x));
+    assert_eq!(patch.find("truncation"), Some(NumberId::TRUNCATION));
+    assert_eq!(patch.find("5.ablate.strength"), None);
+}
+
+#[test]
+fn every_transform_of_the_papers_sample() {
+    let names = [
+        ("erode", "[2]"),
+        ("dilate", "[2]"),
+        ("translate", "[0.5, -.2]"),
+        ("scale", "[1.2]"),
+        ("rotate", "[45]"),
+        ("flip-h", "[]"),
+        ("flip-v", "[]"),
+        ("invert", "[]"),
+        ("binary-tresh", "[]"),
+        ("scalar-multiply", "[-0.5]"),
+        ("ablate", "[]"),
+    ];
+    for (name, params) in names {
+        let text = format!(
+            "transforms:\n- {{layer: 1, transform: {name}, params: {params}, features: all, feature-param: null}}\n"
+        );
+        let scene = parse(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        scene
+            .patch(&model, None)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    // The tool's empty file: one transform that changes nothing, on layer 0.
+    let scene = parse("transforms:\n- {layer: 0, transform: scalar-multiply, params: [1], features: random, feature-param: 0}\n").unwrap();
+    assert_eq!(scene.bends[0].features, Features::Random(0.0));
+}
+
+#[test]
+fn a_parameter_left_out_moves_with_the_one_it_is_like() {
+    let scene = parse("transforms:\n- {name: zoom, layer: 2, transform: scale, params: [{signal: bass, range: [1, 2]}]}\n").unwrap();
+    let patch = scene.patch(&model, None).unwrap();
+    assert_eq!(patch.find("zoom.x"), patch.find("zoom.y"));
+    assert_ne!(patch.find("zoom.x"), patch.find("zoom.amount"));
+}
+
+#[test]
+fn random_features_are_the_seeds_own() {
+    let text = |seed| {
+        format!(
+            "seed: {seed}\ntransforms:\n- {{layer: 2, transform: ablate, params: [], features: random, feature-param: 0.5}}\n- {{layer: 2, transform: ablate, params: [], features: random, feature-param: 0.5}}\n"
+        )
+    };
+    let channels = |seed| {
+        let patch = parse(&text(seed)).unwrap().patch(&model, None).unwrap();
+        patch
+            .bends
+            .iter()
+            .map(|b| b.channels.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(channels(1), channels(1));
+    assert_ne!(channels(1), channels(2));
+    assert_ne!(channels(1)[0], channels(1)[1]);
+}
+
+#[test]
+fn equal_names_are_told_apart() {
+    let twice = "transforms:\n- {layer: 2, transform: ablate, params: []}\n- {layer: 2, transform: ablate, params: []}\n";
+    let patch = parse(twice).unwrap().patch(&model, None).unwrap();
+    assert!(patch.find("2.ablate.amount").is_some());
+    assert!(patch.find("2.ablate#2.amount").is_some());
+    let named = "transforms:\n- {name: a, layer: 2, transform: ablate, params: []}\n- {name: a, layer: 2, transform: ablate, params: []}\n";
+    assert!(parse(named).unwrap_err().contains("transforms[1].name"));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let bend = |rest: &str| {
+        format!("transforms:\n- {{layer: 2, transform: scale, params: [1.1]}}\n- {{{rest}}}\n")
+    };
+    let cases = [
+        (
+            bend("layer: 2, transform: zoom, params: [1]"),
+            "transforms[1].transform",
+        ),
+        (
+            bend("layer: -1, transform: scale, params: [1]"),
+            "transforms[1].layer",
+        ),
+        (
+            bend("layer: 2, transform: scale, params: []"),
+            "transforms[1].params",
+        ),
+        (
+            bend("layer: 2, transform: rotate, params: [1, 1, 1]"),
+            "transforms[1].params",
+        ),
+        (bend("layer: 2, transform: scale, params: [.nan]"), "finite"),
+        (
+            bend("layer: 2, transform: scale, params: [1], features: some"),
+            "transforms[1].features",
+        ),
+        (
+            bend("layer: 2, transform: scale, params: [1], features: random, feature-param: 7"),
+            "transforms[1].feature-param",
+        ),
+        (
+            bend("layer: 2, transform: scale, params: [1], features: cluster"),
+            "transforms[1].feature-param",
+        ),
+        (
+            bend("layer: 2, transform: scale, params: [1], colour: red"),
+            "colour",
+        ),
+        (
+            bend("layer: 2, transform: scale, params: [{signal: bassline}]"),
+            "bassline",
+        ),
+        (
+            bend("layer: 2, transform: scale, params: [1], amount: 2"),
+            "amount",
+        ),
+        ("latent: {seeds: []}".to_owned(), "latent.seeds"),
+        ("latent: {speed: -1}".to_owned(), "latent.speed"),
+        (
+            "latent: {walk: endless, seeds: [1]}".to_owned(),
+            "latent.seeds",
+        ),
+        ("truncation: .inf".to_owned(), "finite"),
+        ("- just\n- a list".to_owned(), "show.yaml"),
+        (String::new(), "empty"),
+        ("transforms: [\n".to_owned(), "line"),
+    ];
+    for (text, wanted) in cases {
+        let error = parse(&text).unwrap_err();
+        assert!(
+            error.contains("show.yaml") && error.contains(wanted),
+            "{text}: {error}"
+        );
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_model_is_named() {
+    let error = patch_error("transforms:\n- {layer: 13, transform: ablate, params: []}\n");
+    assert!(
+        error.contains("transforms[0].layer") && error.contains("0 to 12"),
+        "{error}"
+    );
+    let error = patch_error(
+        "transforms:\n- {layer: 1, transform: ablate, params: [], features: cluster, feature-param: 0}\n",
+    );
+    assert!(error.contains("--clusters"), "{error}");
+}
+
+#[test]
+fn the_scenes_that_come_along_are_scenes() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/scenes");
+    let mut count = 0;
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let scene = Scene::load(&entry.unwrap().path()).unwrap();
+        scene.patch(&model, None).unwrap();
+        count += 1;
+    }
+    assert!(count > 0);
+}
