@@ -1,3 +1,4 @@
 //! Chores of the repository that tests use too.
 
 pub mod demo_track;
+pub mod random_checkpoint;
