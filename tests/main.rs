@@ -2,4 +2,6 @@
 
 mod architecture;
 mod record;
+#[cfg(unix)]
+mod show;
 mod support;
