@@ -14,5 +14,6 @@ mod midi;
 mod record;
 mod scene;
 mod shader_validation;
+mod show;
 mod support;
 mod uniform_layout;

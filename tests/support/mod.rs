@@ -3,3 +3,5 @@
 #[cfg(feature = "jack")]
 pub(crate) mod jack;
 pub(crate) mod tools;
+#[cfg(unix)]
+pub(crate) mod xvfb;

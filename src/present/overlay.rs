@@ -1,0 +1,250 @@
+//! Numbers, messages and help over the picture, with egui.
+//!
+//! It only shows: the window handles keys itself, so that egui needs no input.
+
+use std::time::Duration;
+
+use egui::{Align2, Color32, RichText};
+
+use super::{Stats, keys};
+
+/// Time between two layouts of the overlay. Drawing what was laid out is cheap, laying it out is
+/// not, above all on a software adapter.
+pub(super) const INTERVAL: Duration = Duration::from_millis(250);
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) stats: bool,
+    pub(super) help: bool,
+}
+
+impl Shown {
+    pub(super) fn any(self) -> bool {
+        self.stats || self.help
+    }
+}
+
+/// What the window itself knows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WindowStats {
+    /// Pictures shown a second.
+    pub(super) shown_fps: f32,
+    pub(super) picture: Option<(u32, u32)>,
+    pub(super) window: (u32, u32),
+    pub(super) adapter: String,
+    pub(super) black: bool,
+    pub(super) paused: bool,
+}
+
+/// An overlay laid out, to be drawn over any number of pictures.
+pub(super) struct Painted {
+    primitives: Vec<egui::ClippedPrimitive>,
+    pixels_per_point: f32,
+}
+
+/// egui's state on one device.
+pub(super) struct Overlay {
+    context: egui::Context,
+    renderer: egui_wgpu::Renderer,
+}
+
+impl Overlay {
+    pub(super) fn new(device: &wgpu::Device, format: wgpu::TextureFormat) -> Self {
+        let context = egui::Context::default();
+        context.set_visuals(egui::Visuals::dark());
+        let options = egui_wgpu::RendererOptions {
+            dithering: false,
+            ..Default::default()
+        };
+        Self {
+            context,
+            renderer: egui_wgpu::Renderer::new(device, format, options),
+        }
+    }
+
+    /// Lays the overlay out anew for a window of `size` pixels.
+    pub(super) fn layout(
+        &mut self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        shown: Shown,
+        stats: &Stats,
+        own: &WindowStats,
+        scale: f32,
+    ) -> Painted {
+        let (width, height) = own.window;
+        // Readable from a step away on a projector's 1080 rows, whatever the desktop's scale.
+        let scale = scale.max(height as f32 / 900.0).clamp(0.5, 4.0);
+        let rect = egui::Rect::from_min_size(
+            egui::Pos2::ZERO,
+            egui::vec2(width as f32, height as f32) / scale,
+        );
+        let mut input = egui::RawInput {
+            screen_rect: Some(rect),
+            ..Default::default()
+        };
+        input
+            .viewports
+            .entry(egui::ViewportId::ROOT)
+            .or_default()
+            .native_pixels_per_point = Some(scale);
+        let mut output = self.context.run_ui(input, |ui| {
+            let context = ui.ctx().clone();
+            if shown.stats {
+                stats_panel(&context, stats, own);
+            }
+            if shown.help {
+                help_panel(&context);
+            }
+        });
+        for (id, deltas) in &output.textures_delta.set {
+            for delta in deltas {
+                self.renderer.update_texture(device, queue, *id, delta);
+            }
+        }
+        for id in &output.textures_delta.free {
+            self.renderer.free_texture(id);
+        }
+        output.textures_delta.clear();
+        Painted {
+            primitives: self
+                .context
+                .tessellate(output.shapes, output.pixels_per_point),
+            pixels_per_point: output.pixels_per_point,
+        }
+    }
+
+    /// Uploads what [`paint`](Self::paint) draws.
+    pub(super) fn prepare(
+        &mut self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        encoder: &mut wgpu::CommandEncoder,
+        painted: &Painted,
+        size: (u32, u32),
+    ) -> Vec<wgpu::CommandBuffer> {
+        let screen = painted.screen(size);
+        self.renderer
+            .update_buffers(device, queue, encoder, &painted.primitives, &screen)
+    }
+
+    /// Draws over what the pass has drawn.
+    pub(super) fn paint(
+        &self,
+        pass: &mut wgpu::RenderPass<'static>,
+        painted: &Painted,
+        size: (u32, u32),
+    ) {
+        self.renderer
+            .render(pass, &painted.primitives, &painted.screen(size));
+    }
+}
+
+impl Painted {
+    fn screen(&self, size: (u32, u32)) -> egui_wgpu::ScreenDescriptor {
+        egui_wgpu::ScreenDescriptor {
+            size_in_pixels: [size.0, size.1],
+            pixels_per_point: self.pixels_per_point,
+        }
+    }
+}
+
+fn panel(
+    context: &egui::Context,
+    name: &str,
+    anchor: Align2,
+    offset: [f32; 2],
+    fill: impl FnOnce(&mut egui::Ui),
+) {
+    egui::Area::new(egui::Id::unique(name))
+        .anchor(anchor, offset)
+        .interactable(false)
+        .show(context, |ui| {
+            egui::Frame::new()
+                .fill(Color32::from_black_alpha(190))
+                .corner_radius(6)
+                .inner_margin(10)
+                .show(ui, fill);
+        });
+}
+
+fn stats_panel(context: &egui::Context, stats: &Stats, own: &WindowStats) {
+    panel(context, "stats", Align2::LEFT_TOP, [12.0, 12.0], |ui| {
+        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
+        egui::Grid::new("numbers").num_columns(2).show(ui, |ui| {
+            for (name, value) in rows(stats, own) {
+                ui.label(RichText::new(name).color(Color32::from_gray(150)));
+                ui.label(RichText::new(value).monospace().color(Color32::WHITE));
+                ui.end_row();
+            }
+        });
+    });
+    if stats.message.is_empty() && stats.errors.is_empty() {
+        return;
+    }
+    panel(context, "words", Align2::LEFT_BOTTOM, [12.0, -12.0], |ui| {
+        let from = stats.errors.len().saturating_sub(4);
+        for error in &stats.errors[from..] {
+            ui.label(RichText::new(error).color(Color32::from_rgb(255, 130, 110)));
+        }
+        if !stats.message.is_empty() {
+            ui.label(RichText::new(&stats.message).color(Color32::WHITE));
+        }
+    });
+}
+
+/// Names and values of the numbers.
+fn rows(stats: &Stats, own: &WindowStats) -> Vec<(&'static str, String)> {
+    let state = match (own.paused, own.black) {
+        (true, true) => ", held, black",
+        (true, false) => ", held",
+        (false, true) => ", black",
+        (false, false) => "",
+    };
+    let mut rows = vec![
+        (
+            "made",
+            format!(
+                "{:5.1} fps   {:.1} ms p50   {:.1} ms p99",
+                stats.fps, stats.frame_ms_p50, stats.frame_ms_p99
+            ),
+        ),
+        ("shown", format!("{:5.1} fps{state}", own.shown_fps)),
+        ("lost", stats.dropped.to_string()),
+    ];
+    let (w, h) = own.picture.unwrap_or_default();
+    rows.push((
+        "size",
+        format!("{w}x{h} in {}x{}", own.window.0, own.window.1),
+    ));
+    for (name, value) in [
+        ("engine", &stats.engine),
+        ("window", &own.adapter),
+        ("sound", &stats.audio),
+        ("record", &stats.recording),
+    ] {
+        if !value.is_empty() {
+            rows.push((name, value.clone()));
+        }
+    }
+    rows
+}
+
+fn help_panel(context: &egui::Context) {
+    panel(context, "help", Align2::CENTER_CENTER, [0.0, 0.0], |ui| {
+        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
+        egui::Grid::new("keys").num_columns(2).show(ui, |ui| {
+            for (key, text) in keys::help() {
+                ui.label(
+                    RichText::new(key)
+                        .monospace()
+                        .strong()
+                        .color(Color32::WHITE),
+                );
+                ui.label(RichText::new(text).color(Color32::from_gray(210)));
+                ui.end_row();
+            }
+        });
+    });
+}

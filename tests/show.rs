@@ -1,0 +1,384 @@
+//! The window on a real X server: what is on the screen, and what keys do.
+//!
+//! The window lives in a child process, which is this test binary again, running [`probe`] alone.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use bendwave::frame::Frame;
+use bendwave::present::{Links, PresentOptions, Stats};
+use bendwave::rt::latest;
+
+use crate::support::xvfb::{Display, Shot, wait_for};
+
+/// Every byte value, in every channel, none black.
+fn pattern(width: u32, height: u32) -> Frame {
+    let mut frame = Frame::black(width, height);
+    for y in 0..height {
+        for x in 0..width {
+            let at = ((y * width + x) * 4) as usize;
+            frame.rgba[at..at + 3].copy_from_slice(&pattern_at(x, y));
+        }
+    }
+    frame
+}
+
+fn pattern_at(x: u32, y: u32) -> [u8; 3] {
+    [(x % 256) as u8, (y % 256) as u8, 255 - (x * y % 128) as u8]
+}
+
+/// Blocks of the four corners, grey in the middle: for pictures that are enlarged.
+fn corners(side: u32) -> Frame {
+    let mut frame = Frame::black(side, side);
+    for y in 0..side {
+        for x in 0..side {
+            let at = ((y * side + x) * 4) as usize;
+            let rgb = match (x < side / 2, y < side / 2) {
+                (true, true) => [255, 0, 0],
+                (false, true) => [0, 255, 0],
+                (true, false) => [0, 0, 255],
+                (false, false) => [255, 255, 255],
+            };
+            frame.rgba[at..at + 3].copy_from_slice(&rgb);
+        }
+    }
+    frame
+}
+
+/// Not a test: the program that [`Window`] starts. Settings come by the environment, what happens
+/// goes to the standard output.
+#[test]
+#[ignore = "the child process of the other tests"]
+fn probe() {
+    let Ok(settings) = std::env::var("SHOW_PROBE") else {
+        return;
+    };
+    let mut options = PresentOptions {
+        title: "probe".to_owned(),
+        fullscreen: false,
+        duration: Some(Duration::from_secs(60)),
+        ..PresentOptions::default()
+    };
+    let mut picture = Frame::black(64, 64);
+    let mut moving = false;
+    for setting in settings.split_whitespace() {
+        let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
+        let side = || value.parse().unwrap();
+        match name {
+            "fullscreen" => options.fullscreen = true,
+            "stats" => options.stats = true,
+            "monitor" => options.monitor = Some(value.parse().unwrap()),
+            "pattern" => picture = pattern(side(), side()),
+            "corners" => picture = corners(side()),
+            "moving" => moving = true,
+            "window" => {
+                let (w, h) = value.split_once('x').unwrap();
+                options.window_size = (w.parse().unwrap(), h.parse().unwrap());
+            }
+            "duration" => options.duration = Some(Duration::from_millis(value.parse().unwrap())),
+            "lose" => {
+                options.lose_device_after = Some(Duration::from_millis(value.parse().unwrap()));
+            }
+            other => panic!("no setting {other}"),
+        }
+    }
+    let (mut frame_writer, frames) = latest::slot(&Arc::new(picture.clone()));
+    frame_writer.write(Arc::new(picture.clone()));
+    let (mut stats_writer, stats) = latest::slot(&Stats::default());
+    stats_writer.write(Stats {
+        fps: 31.5,
+        frame_ms_p50: 30.1,
+        frame_ms_p99: 44.0,
+        dropped: 2,
+        audio: "dpren.ogg, file, 44.1 kHz".to_owned(),
+        engine: "flora-256, cpu (ONNX Runtime 1.31), llvmpipe".to_owned(),
+        recording: "show.mp4, 00:12, 3 skipped".to_owned(),
+        message: "seed 43".to_owned(),
+        errors: vec!["layer 9: no such layer, the last good frame stays".to_owned()],
+    });
+    let (commands, received) = crossbeam_channel::bounded(16);
+    let stop = Arc::new(AtomicBool::new(false));
+    let maker = bendwave::rt::thread::spawn("maker", {
+        let stop = Arc::clone(&stop);
+        move || {
+            // 100 pictures a second, faster than the monitor.
+            while moving && !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                picture.index += 1;
+                frame_writer.write(Arc::new(picture.clone()));
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    })
+    .unwrap();
+    let say = |text: String| {
+        // Past the test harness, which keeps what `println` prints.
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "PROBE {text}").unwrap();
+        out.flush().unwrap();
+    };
+    let listener = bendwave::rt::thread::spawn("listener", move || {
+        for command in received {
+            say(format!("{command:?}"));
+        }
+    })
+    .unwrap();
+    let links = Links {
+        frames,
+        stats,
+        commands,
+        stop: Arc::clone(&stop),
+    };
+    let ended = bendwave::present::run(options, links);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    maker.join().unwrap();
+    listener.join().unwrap();
+    match ended {
+        Ok(ended) => say(format!("ended {ended:?}")),
+        Err(error) => {
+            say(format!("error {error}"));
+            std::process::exit(2);
+        }
+    }
+}
+
+/// A probe on a display.
+struct Window<'a> {
+    display: &'a Display,
+    child: Child,
+    said: Receiver<String>,
+    heard: Vec<String>,
+}
+
+impl<'a> Window<'a> {
+    fn open(display: &'a Display, settings: &str) -> Self {
+        let mut child = display
+            .command(std::env::current_exe().unwrap().to_str().unwrap())
+            .args(["--exact", "show::probe", "--ignored", "--nocapture"])
+            .env("SHOW_PROBE", settings)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (say, said) = std::sync::mpsc::sync_channel(100);
+        bendwave::rt::thread::spawn("probe-out", move || {
+            for line in out.lines().map_while(Result::ok) {
+                // The harness prints on the same line.
+                if let Some((_, text)) = line.split_once("PROBE ")
+                    && say.send(text.to_owned()).is_err()
+                {
+                    return;
+                }
+            }
+        })
+        .unwrap();
+        Self {
+            display,
+            child,
+            said,
+            heard: Vec::new(),
+        }
+    }
+
+    /// Waits until the probe says `text`.
+    #[track_caller]
+    fn expect(&mut self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.heard.iter().any(|line| line.starts_with(text)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.said.recv_timeout(left) {
+                Ok(line) => self.heard.push(line),
+                Err(_) => panic!("no {text:?} from the probe, only {:?}", self.heard),
+            }
+        }
+    }
+
+    /// Takes screenshots until one is as wanted; says what the last one had.
+    #[track_caller]
+    fn wait_shot(&self, name: &str, wanted: impl Fn(&Shot) -> bool) -> Shot {
+        let mut last = None;
+        let found = {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            loop {
+                let shot = self.display.shot(name);
+                if wanted(&shot) {
+                    break Some(shot);
+                }
+                last = shot.lit();
+                if Instant::now() > deadline {
+                    break None;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        };
+        found.unwrap_or_else(|| panic!("{name}: the screen is not as wanted: lit {last:?}"))
+    }
+
+    /// Waits for the end; the exit status.
+    fn end(mut self) -> Option<i32> {
+        let status = wait_for("the probe's end", || self.child.try_wait().unwrap());
+        status.code()
+    }
+}
+
+impl Drop for Window<'_> {
+    fn drop(&mut self) {
+        if self.child.kill().is_ok() {
+            self.child.wait().ok();
+        }
+    }
+}
+
+#[test]
+fn a_picture_of_the_windows_size_is_shown_byte_by_byte() {
+    // Without a window manager: the window stands in the corner, without a frame.
+    let Some(display) = Display::start(400, 300, false) else {
+        return;
+    };
+    let mut window = Window::open(&display, "pattern=256 window=256x256");
+    let shot = window.wait_shot("one-to-one", |shot| {
+        shot.pixel(200, 100) == pattern_at(200, 100)
+    });
+    let [left, top, ..] = shot.lit().unwrap();
+    for y in 0..256 {
+        for x in 0..256 {
+            assert_eq!(
+                shot.pixel(left + x, top + y),
+                pattern_at(x, y),
+                "pixel {x},{y}"
+            );
+        }
+    }
+    display.key("Escape");
+    window.expect("Quit");
+    window.expect("ended ByPerformer");
+    assert_eq!(window.end(), Some(0));
+}
+
+#[test]
+fn keys_do_what_they_say() {
+    let Some(display) = Display::start(640, 360, true) else {
+        return;
+    };
+    let mut window = Window::open(&display, "corners=64 window=128x128 fullscreen");
+    // Letterboxed: 360 rows of the square in the middle.
+    let full = |shot: &Shot| shot.lit() == Some([140, 0, 360, 360]);
+    let shot = window.wait_shot("fullscreen", full);
+    for (x, y, rgb) in [
+        (150, 10, [255, 0, 0]),
+        (490, 10, [0, 255, 0]),
+        (150, 350, [0, 0, 255]),
+        (490, 350, [255, 255, 255]),
+    ] {
+        assert_eq!(shot.pixel(x, y), rgb, "at {x},{y}");
+    }
+
+    display.key("b");
+    window.wait_shot("black", |shot| shot.lit().is_none());
+    window.expect("Blackout(true)");
+    display.key("b");
+    window.wait_shot("light", full);
+    window.expect("Blackout(false)");
+
+    display.key("space");
+    window.expect("NextSeed");
+    display.key("p");
+    window.expect("Pause(true)");
+
+    // The overlay covers a part of the left bar, which was black.
+    display.key("s");
+    let numbers = |shot: &Shot| shot.lit().is_some_and(|lit| lit[0] < 60);
+    window.wait_shot("overlay", numbers);
+    std::thread::sleep(Duration::from_millis(600));
+    display.shot("overlay-settled");
+    display.key("Tab");
+    window.wait_shot("overlay-off", full);
+    display.key("h");
+    window.wait_shot("help", |shot| {
+        shot.pixel(320, 90) != [255, 0, 0] && !full_white(shot)
+    });
+    display.key("h");
+    window.wait_shot("help-off", full);
+
+    display.key("f");
+    // openbox frames the window; the picture is the window's 128 rows.
+    window.wait_shot("windowed", |shot| {
+        (0..shot.height).any(|y| {
+            (0..shot.width).any(|x| {
+                x + 127 < shot.width
+                    && y + 127 < shot.height
+                    && shot.pixel(x, y) == [255, 0, 0]
+                    && shot.pixel(x + 127, y) == [0, 255, 0]
+                    && shot.pixel(x, y + 127) == [0, 0, 255]
+            })
+        }) && shot.pixel(490, 350) != [255, 255, 255]
+    });
+    display.key("f");
+    window.wait_shot("fullscreen-again", full);
+    display.key("Escape");
+    window.expect("ended ByPerformer");
+    assert_eq!(window.end(), Some(0));
+}
+
+fn full_white(shot: &Shot) -> bool {
+    shot.pixel(330, 190) == [255, 255, 255]
+}
+
+#[test]
+fn without_a_window_manager_fullscreen_still_fills_the_screen() {
+    let Some(display) = Display::start(640, 360, false) else {
+        return;
+    };
+    let mut window = Window::open(&display, "corners=64 window=128x128 fullscreen");
+    window.wait_shot("bare", |shot| shot.lit() == Some([140, 0, 360, 360]));
+    display.key("Escape");
+    window.expect("ended ByPerformer");
+}
+
+#[test]
+fn the_picture_comes_back_after_the_device_is_lost() {
+    let Some(display) = Display::start(400, 300, false) else {
+        return;
+    };
+    let mut window = Window::open(
+        &display,
+        "corners=64 window=200x200 lose=1500 duration=6000",
+    );
+    window.wait_shot("before", |shot| shot.lit() == Some([0, 0, 200, 200]));
+    std::thread::sleep(Duration::from_secs(2));
+    // A key makes it draw: what a dead device had left on the screen does not count.
+    display.key("b");
+    window.wait_shot("lost-black", |shot| shot.lit().is_none());
+    display.key("b");
+    window.wait_shot("after", |shot| shot.lit() == Some([0, 0, 200, 200]));
+    window.expect("ended Duration");
+    assert_eq!(window.end(), Some(0));
+}
+
+#[test]
+fn a_monitor_that_is_not_there_is_named() {
+    let Some(display) = Display::start(400, 300, false) else {
+        return;
+    };
+    let mut window = Window::open(&display, "monitor=7");
+    window.expect("error no monitor 7; there is 0: ");
+    assert_eq!(window.end(), Some(2));
+}
+
+#[test]
+fn without_a_display_there_is_an_error_and_no_panic() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "show::probe", "--ignored", "--nocapture"])
+        .env("SHOW_PROBE", "corners=64")
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("WAYLAND_SOCKET")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("error no display"), "{said}");
+}
