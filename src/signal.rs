@@ -52,11 +52,7 @@ pub const SIGNALS: &[SignalSpec] = &[
     },
     SignalSpec {
         id: "kick",
-        doc: "1 at an onset of sub or bass, falling to 0 within 250 ms",
-    },
-    SignalSpec {
-        id: "snare",
-        doc: "1 at a noisy onset with body (snare, clap), falling to 0 within 250 ms",
+        doc: "1 at a loud onset below 160 Hz, falling to 0 within 250 ms",
     },
     SignalSpec {
         id: "hat",

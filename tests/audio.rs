@@ -29,7 +29,11 @@ fn sound(sample_rate: u32, channels: usize, samples: Vec<f32>) -> Decoded {
 
 fn sine(hz: f32, gain: f32, secs: f32, sample_rate: u32) -> Vec<f32> {
     (0..(secs * sample_rate as f32) as usize)
-        .map(|n| gain * (TAU * hz * n as f32 / sample_rate as f32).sin())
+        .map(|n| {
+            // The phase needs more digits than f32 has.
+            let turns = f64::from(hz) * n as f64 / f64::from(sample_rate);
+            gain * (TAU * turns.fract() as f32).sin()
+        })
         .collect()
 }
 
@@ -112,31 +116,34 @@ fn kicks_of_the_demo_track_are_heard() {
 }
 
 #[test]
-fn snares_hats_and_onsets_of_the_demo_track_are_heard() {
+fn onsets_and_hats_of_the_demo_track_are_heard() {
     let truth = &demo().truth;
-    for (id, times, least) in [
-        ("snare", truth.claps_secs.clone(), 0.8),
-        ("hat", merged(&[&truth.hats_secs, &truth.claps_secs]), 0.8),
-        (
-            "onset",
-            merged(&[
-                &truth.kicks_secs,
-                &truth.claps_secs,
-                &truth.hats_secs,
-                &truth.bass_secs,
-            ]),
-            0.8,
-        ),
+    let drums = merged(&[&truth.kicks_secs, &truth.claps_secs]);
+    let high = merged(&[&drums, &truth.hats_secs]);
+    let every = merged(&[&high, &truth.bass_secs, &truth.notes_secs]);
+    // All that counts as right, what must not be missed, least precision and recall.
+    for (id, right, wanted, precision, recall) in [
+        ("onset", &every, &drums, 0.97, 0.95),
+        ("hat", &high, &high, 0.95, 0.65),
     ] {
         let heard = pulses(demo_signals(), id);
-        let (f, delay_secs) = f_measure(&heard, &times, 0.05);
+        // F = 2·hits / (heard + truth).
+        let hits = |truth: &[f64]| {
+            let (f, delay_secs) = f_measure(&heard, truth, 0.05);
+            (f * (heard.len() + truth.len()) as f64 / 2.0, delay_secs)
+        };
+        let got_precision = hits(right).0 / heard.len() as f64;
+        let got_recall = hits(wanted).0 / wanted.len() as f64;
         println!(
-            "{id}: F {f:.3}, {} heard of {}, {:.1} ms late",
+            "{id}: {} heard, precision {got_precision:.3}, recall {got_recall:.3}, {:.1} ms late",
             heard.len(),
-            times.len(),
-            1e3 * delay_secs
+            1e3 * hits(wanted).1
         );
-        assert!(f >= least, "{id}: F {f}");
+        assert!(
+            got_precision >= precision,
+            "{id}: precision {got_precision}"
+        );
+        assert!(got_recall >= recall, "{id}: recall {got_recall}");
     }
 }
 
@@ -156,9 +163,10 @@ fn a_band_answers_its_own_tone() {
                 if band == *own {
                     assert!(value > 0.95, "{sample_rate}: {hz} Hz: {band} {value}");
                 } else {
-                    // The window's skirt reaches the neighbour at low frequencies.
-                    let limit = if hz <= 100.0 { 0.75 } else { 0.35 };
-                    assert!(value < limit, "{sample_rate}: {hz} Hz: {band} {value}");
+                    // Three bins of the window are 70 Hz: sub and bass reach their neighbours,
+                    // and each band is relative to itself.
+                    let near = [*own, band].iter().all(|b| bands[..3].contains(b));
+                    assert!(near || value < 0.1, "{sample_rate}: {hz} Hz: {band} {value}");
                 }
             }
             assert!(get(&last, "level") > 0.95);
@@ -464,12 +472,11 @@ fn real_music_is_heard() {
         let secs = track.duration_secs();
         let rate = |id: &str| pulses(&track, id).len() as f64 / secs;
         println!(
-            "{}: {secs:.1} s, {} Hz, a second: {:.2} onsets, {:.2} kicks, {:.2} snares, {:.2} hats",
+            "{}: {secs:.1} s, {} Hz, a second: {:.2} onsets, {:.2} kicks, {:.2} hats",
             path.file_name().unwrap().display(),
             decoded.sample_rate,
             rate("onset"),
             rate("kick"),
-            rate("snare"),
             rate("hat"),
         );
         assert!((0.5..12.0).contains(&rate("onset")));

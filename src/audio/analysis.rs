@@ -4,7 +4,7 @@ use super::bands::Bands;
 use super::decode::check_format;
 use super::error::AudioError;
 use super::history::{Follower, Relative, loudness};
-use super::onset::{Flux, PickRule, Picker, Rise};
+use super::onset::{Flux, PickRule, Picker, recent_loud};
 use super::stft::Stft;
 use crate::signal::{SIGNALS, SignalId, Snapshot};
 
@@ -18,8 +18,8 @@ pub const WINDOW_SECS: f64 = 2048.0 / 48_000.0;
 /// Below this mean square (−80 dBFS) sound counts as silence: dither, hum, a device's own noise.
 const SILENCE_POWER: f32 = 1e-8;
 
-/// A band this far below the whole (−50 dB as loudness, 10^(−5·0.3)) is not amplified further.
-const LEAST_BAND_SHARE: f32 = 0.031_6;
+/// A band this far below the whole (−40 dB as loudness, 10^(−4·0.3)) is not amplified further.
+const LEAST_BAND_SHARE: f32 = 0.063_1;
 
 /// Corner of the DC blocker in Hz.
 const DC_CORNER_HZ: f64 = 3.0;
@@ -36,7 +36,6 @@ struct Places {
     first_band: usize,
     onset: usize,
     kick: usize,
-    snare: usize,
     hat: usize,
 }
 
@@ -49,7 +48,6 @@ impl Places {
             first_band: place("sub"),
             onset: place("onset"),
             kick: place("kick"),
-            snare: place("snare"),
             hat: place("hat"),
         }
     }
@@ -108,10 +106,10 @@ pub struct Analyzer {
     relative_bands: [Relative; BANDS],
     peak: Follower,
     recent_loud: Follower,
+    gate: Follower,
     flux: Flux,
     onset: Picker,
     kick: Picker,
-    snare: Picker,
     hat: Picker,
     places: Places,
     snapshot: Snapshot,
@@ -168,12 +166,12 @@ impl Analyzer {
             relative_level: Relative::new(hop_secs),
             relative_bands: std::array::from_fn(|_| Relative::new(hop_secs)),
             peak: Follower::new(hop_secs, 1e-6, 0.1),
-            recent_loud: Follower::new(hop_secs, 1e-6, 4.0),
+            recent_loud: recent_loud(hop_secs),
+            gate: Follower::new(hop_secs, 1e-6, 1.0),
             flux: Flux::new(hop_secs, bin_hz, bins),
-            onset: picker(0.25, 0.3, 0.06, 0.25),
-            kick: picker(0.4, 0.5, 0.12, 0.25),
-            snare: picker(0.3, 0.5, 0.12, 0.25),
-            hat: picker(0.3, 0.4, 0.06, 0.15),
+            onset: picker(0.15, 0.3, 0.06, 0.25),
+            kick: picker(0.28, 0.45, 0.12, 0.25),
+            hat: picker(0.15, 0.25, 0.06, 0.15),
             stft,
             places: Places::find(),
             snapshot: Snapshot::SILENCE,
@@ -234,12 +232,11 @@ impl Analyzer {
         self.bands.apply(power, &mut self.band_power);
         let all_power: f32 = self.band_power.iter().sum();
         let recent_loud = self.recent_loud.follow(all_power);
-        // 1 for music at any level, towards 0 as the recent past sinks into silence.
-        let audible = recent_loud / (recent_loud + SILENCE_POWER);
+        // 1 for music at any level; towards 0 as the last second sinks into silence.
+        let above_silence = (self.gate.follow(all_power) / SILENCE_POWER).powi(2);
+        let audible = above_silence / (1.0 + above_silence);
         let least_loud = LEAST_BAND_SHARE * loudness(recent_loud);
-        let rise = self
-            .flux
-            .update(power, (recent_loud + SILENCE_POWER).sqrt());
+        let rise = self.flux.update(power, recent_loud.max(SILENCE_POWER));
 
         let values = &mut self.snapshot.values;
         values[self.places.level] =
@@ -250,18 +247,9 @@ impl Analyzer {
             values[self.places.first_band + b] =
                 audible * relative.update(loudness(self.band_power[b]), least_loud);
         }
-        let Rise {
-            low,
-            body,
-            noise,
-            high,
-        } = rise;
-        values[self.places.onset] = self
-            .onset
-            .update(audible * 0.25 * (low + body + noise + high));
-        values[self.places.kick] = self.kick.update(audible * low);
-        values[self.places.snare] = self.snare.update(audible * (body * noise).sqrt());
-        values[self.places.hat] = self.hat.update(audible * high);
+        values[self.places.onset] = self.onset.update(audible * rise.all);
+        values[self.places.kick] = self.kick.update(audible * rise.kick);
+        values[self.places.hat] = self.hat.update(audible * rise.high);
         self.snapshot.at_secs = self.frames as f64 / f64::from(self.sample_rate);
     }
 }

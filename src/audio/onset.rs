@@ -1,5 +1,6 @@
 //! Onsets: something begins. Log-magnitude spectral flux with a maximum filter over frequency
-//! (SuperFlux, Böck and Widmer, DAFx 2013), and a causal peak picker.
+//! (Böck and Widmer 2013, "Maximum filter vibrato suppression for onset detection"), and a causal
+//! peak picker.
 
 use super::bands::Bands;
 use super::history::Follower;
@@ -8,25 +9,29 @@ use super::history::Follower;
 /// the window.
 const LAG_SECS: f64 = 0.016;
 
-/// Compression of magnitudes: ln(1 + 100 · magnitude / recent loud).
-const COMPRESSION: f32 = 100.0;
+/// Parts of the spectrum, in Hz: what a kick moves, bodies of drums and notes, noise of snares and
+/// claps, hats.
+const PART_EDGES_HZ: [f32; 5] = [20.0, 160.0, 1_500.0, 6_000.0, 16_000.0];
+const PARTS: usize = PART_EDGES_HZ.len() - 1;
 
-/// Upper edge of what a kick moves, in Hz.
-const LOW_HZ: f32 = 160.0;
-/// A snare's noise starts above this, in Hz.
-const NOISE_HZ: f32 = 1_500.0;
-/// A hat's noise starts above this, in Hz.
-const HIGH_HZ: f32 = 6_000.0;
+/// Magnitudes are compressed as ln(1 + c · magnitude / recent loud). High: quiet sounds count too.
+const COMPRESSION: f32 = 50.0;
+/// Low: for a kick only what is loud counts.
+const KICK_COMPRESSION: f32 = 8.0;
 
-/// Rise of the spectrum in one hop, per part of it: mean over the bands of a part, about 0 to 3.
+/// A part this far below the whole (−50 dB) is not amplified further.
+const LEAST_PART_SHARE: f32 = 1e-5;
+
+/// Rises above this all count as strong.
+const STRONGEST: f32 = 1.0;
+
+/// Rise of the spectrum in one hop, about 0 to 3.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rise {
-    /// Below 160 Hz.
-    pub low: f32,
-    /// 160 to 1500 Hz.
-    pub body: f32,
-    /// 1.5 to 6 kHz.
-    pub noise: f32,
+    /// Of all parts alike.
+    pub all: f32,
+    /// Below 160 Hz, in proportion to the whole sound.
+    pub kick: f32,
     /// Above 6 kHz.
     pub high: f32,
 }
@@ -34,71 +39,81 @@ pub(super) struct Rise {
 /// Spectral flux against the spectrum [`LAG_SECS`] ago.
 pub(super) struct Flux {
     bands: Bands,
+    /// First band of each part, and the end of the last.
+    part_ends: [usize; PARTS + 1],
+    parts: Bands,
+    part_power: [f32; PARTS],
+    part_loud: [Follower; PARTS],
     /// Magnitudes of the last hops; `next` is the oldest.
     past: Vec<Vec<f32>>,
     next: usize,
     now: Vec<f32>,
-    old_log: Vec<f32>,
-    /// Number of bands of each part, at least 1.
-    part_len: [f32; 4],
-}
-
-fn part_of(hz: f32) -> usize {
-    [LOW_HZ, NOISE_HZ, HIGH_HZ]
-        .iter()
-        .filter(|edge| hz >= **edge)
-        .count()
 }
 
 impl Flux {
     pub(super) fn new(hop_secs: f64, bin_hz: f32, bins: usize) -> Self {
         let bands = Bands::log_triangles(27.5, 16_000.0, 12.0, bin_hz, bins);
         let lag_hops = (LAG_SECS / hop_secs).round().max(1.0) as usize;
-        let mut part_len = [0.0_f32; 4];
-        for hz in bands.centres_hz() {
-            part_len[part_of(*hz)] += 1.0;
-        }
+        let below = |edge: f32| bands.centres_hz().partition_point(|hz| *hz < edge);
         Self {
+            part_ends: PART_EDGES_HZ.map(below),
+            parts: Bands::between(&PART_EDGES_HZ, bin_hz, bins),
+            part_power: [0.0; PARTS],
+            part_loud: std::array::from_fn(|_| recent_loud(hop_secs)),
             past: vec![vec![0.0; bands.len()]; lag_hops],
             next: 0,
             now: vec![0.0; bands.len()],
-            old_log: vec![0.0; bands.len()],
-            part_len: part_len.map(|n| n.max(1.0)),
             bands,
         }
     }
 
-    /// The rise in this hop. `recent_loud` is a magnitude (square root of power), above 0: old and
-    /// new are both measured against it, so that a gain cancels out.
-    pub(super) fn update(&mut self, power: &[f32], recent_loud: f32) -> Rise {
+    /// The rise in this hop. `loud_power` is the power of the whole sound's recent loud, above 0.
+    /// Old and new are measured against the recent loud of now, so that a gain cancels out.
+    pub(super) fn update(&mut self, power: &[f32], loud_power: f32) -> Rise {
         self.bands.apply(power, &mut self.now);
-        let scale = COMPRESSION / recent_loud;
         for magnitude in &mut self.now {
             *magnitude = magnitude.sqrt();
         }
-        let past = &mut self.past[self.next];
-        for (log, magnitude) in self.old_log.iter_mut().zip(past.iter()) {
-            *log = (scale * magnitude).ln_1p();
+        self.parts.apply(power, &mut self.part_power);
+        let mut all = 0.0;
+        let mut high = 0.0;
+        for part in 0..PARTS {
+            let own = self.part_loud[part].follow(self.part_power[part]);
+            let loud = own.max(LEAST_PART_SHARE * loud_power);
+            high = self.rise(part, COMPRESSION / loud.sqrt());
+            all += high / PARTS as f32;
         }
-        let mut sums = [0.0_f32; 4];
-        let last = self.now.len() - 1;
-        for (b, magnitude) in self.now.iter().enumerate() {
-            // The neighbours' maximum lets vibrato and drifting partials pass.
-            let old = self.old_log[b.saturating_sub(1)]
-                .max(self.old_log[b])
-                .max(self.old_log[(b + 1).min(last)]);
-            let rise = (scale * magnitude).ln_1p() - old;
-            sums[part_of(self.bands.centres_hz()[b])] += rise.max(0.0);
-        }
-        past.copy_from_slice(&self.now);
+        let kick = self.rise(0, KICK_COMPRESSION / loud_power.sqrt());
+        self.past[self.next].copy_from_slice(&self.now);
         self.next = (self.next + 1) % self.past.len();
-        Rise {
-            low: sums[0] / self.part_len[0],
-            body: sums[1] / self.part_len[1],
-            noise: sums[2] / self.part_len[2],
-            high: sums[3] / self.part_len[3],
-        }
+        Rise { all, kick, high }
     }
+
+    /// Mean rise over the bands of a part.
+    fn rise(&self, part: usize, scale: f32) -> f32 {
+        let old = &self.past[self.next];
+        let last = old.len().saturating_sub(1);
+        let bands = self.part_ends[part]..self.part_ends[part + 1];
+        let count = bands.len().max(1) as f32;
+        let sum: f32 = bands
+            .map(|b| {
+                // The neighbours' maximum lets vibrato and drifting partials pass.
+                let before = old[b.saturating_sub(1)]
+                    .max(old[b])
+                    .max(old[(b + 1).min(last)]);
+                // ln(1 + s·new) − ln(1 + s·old), never below 0.
+                ((1.0 + scale * self.now[b]) / (1.0 + scale * before))
+                    .max(1.0)
+                    .ln()
+            })
+            .sum();
+        sum / count
+    }
+}
+
+/// Follows the power of the recent loud: rises at once, forgets with a time constant of 4 s.
+pub(super) fn recent_loud(hop_secs: f64) -> Follower {
+    Follower::new(hop_secs, 1e-6, 4.0)
 }
 
 /// When a rise is an onset.
@@ -155,7 +170,8 @@ impl Picker {
         if rise > least && rise >= newest_max && self.since_secs >= self.rule.apart_secs {
             self.since_secs = 0.0;
         }
-        self.strongest.follow(rise);
+        // The first sound after silence rises without bound; it must not set the measure.
+        self.strongest.follow(rise.min(STRONGEST));
         self.recent[self.next] = rise;
         self.next = (self.next + 1) % len;
         let left = (1.0 - self.since_secs / self.rule.fall_secs).max(0.0) as f32;

@@ -118,6 +118,7 @@ impl Score {
             &mut score.truth.claps_secs,
             &mut score.truth.hats_secs,
             &mut score.truth.bass_secs,
+            &mut score.truth.notes_secs,
         ] {
             times.sort_by(f64::total_cmp);
         }
@@ -125,21 +126,26 @@ impl Score {
     }
 
     fn put(&mut self, at_secs: f64, sound: Sound) {
+        let truth = &mut self.truth;
+        match sound {
+            Sound::Kick { .. } => truth.kicks_secs.push(at_secs),
+            Sound::Clap { .. } => truth.claps_secs.push(at_secs),
+            Sound::Hat { .. } => truth.hats_secs.push(at_secs),
+            Sound::Bass { .. } => truth.bass_secs.push(at_secs),
+            _ => truth.notes_secs.push(at_secs),
+        }
         self.sounds.push((at_secs, sound));
     }
 
     fn kick(&mut self, at_secs: f64, gain: f32) {
-        self.truth.kicks_secs.push(at_secs);
         self.put(at_secs, Sound::Kick { gain });
     }
 
     fn clap(&mut self, at_secs: f64, gain: f32) {
-        self.truth.claps_secs.push(at_secs);
         self.put(at_secs, Sound::Clap { gain });
     }
 
     fn hat(&mut self, at_secs: f64, gain: f32, fall_secs: f32) {
-        self.truth.hats_secs.push(at_secs);
         self.put(at_secs, Sound::Hat { gain, fall_secs });
     }
 
@@ -271,7 +277,6 @@ impl Score {
         };
         for (step, above, length) in line {
             let at_secs = start + *step as f64 * BEAT_SECS / 4.0;
-            self.truth.bass_secs.push(at_secs);
             self.put(
                 at_secs,
                 Sound::Bass {

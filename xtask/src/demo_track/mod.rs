@@ -31,6 +31,8 @@ pub struct Truth {
     pub hats_secs: Vec<f64>,
     /// Onsets of bass notes.
     pub bass_secs: Vec<f64>,
+    /// Onsets of arpeggio, chords and effects.
+    pub notes_secs: Vec<f64>,
     /// Name and start of each section.
     pub sections: Vec<(&'static str, f64)>,
 }
@@ -108,12 +110,13 @@ impl Truth {
             .collect();
         format!(
             "{{\n  \"tempo_bpm\": {BPM},\n  \"sections\": [{}],\n  \"kicks_secs\": [{}],\n  \
-             \"claps_secs\": [{}],\n  \"hats_secs\": [{}],\n  \"bass_secs\": [{}]\n}}\n",
+             \"claps_secs\": [{}],\n  \"hats_secs\": [{}],\n  \"bass_secs\": [{}],\n  \"notes_secs\": [{}]\n}}\n",
             sections.join(", "),
             list(&self.kicks_secs),
             list(&self.claps_secs),
             list(&self.hats_secs),
             list(&self.bass_secs),
+            list(&self.notes_secs),
         )
     }
 }
