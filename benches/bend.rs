@@ -53,5 +53,29 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             });
         }
     }
+    // What a submission costs however little it does.
+    for bender in &mut benders {
+        let bends = [Bend {
+            transform: &TRANSFORMS[0],
+            channels: ChannelSet::all(1),
+            params: TRANSFORMS[0].resolve(&[]).expect("fits"),
+        }];
+        let mut data = [0.0; 16];
+        let shape = MapShape {
+            channels: 1,
+            height: 4,
+            width: 4,
+        };
+        let id = BenchmarkId::new("one map of 4x4", bender.name());
+        group.bench_function(id, |b| {
+            b.iter(|| {
+                let mut maps = FeatureMaps::Host {
+                    data: &mut data,
+                    shape,
+                };
+                bender.apply(&mut maps, &bends).expect("bends");
+            });
+        });
+    }
     group.finish();
 }

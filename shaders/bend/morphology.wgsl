@@ -1,11 +1,14 @@
 // Extremes over a disc. Twin: `bend::cpu::morphology`.
 // #include shared/feature_map.wgsl
 
-// Half-width, plus one, of a disc `dy` rows from its middle; 0 when it has no such row.
-fn reach(rows: array<vec4<u32>, 3>, dy: u32) -> i32 {
-    var table = rows;
-    let word = table[dy / 16u][dy / 4u % 4u];
-    return i32(extractBits(word, dy % 4u * 8u, 8u));
+// Half-widths, plus one, of the discs `dy` rows from their middle; 0 when there is no such row.
+// One function each: a table passed by value would be copied for every row.
+fn outer_reach(dy: u32) -> i32 {
+    return i32(extractBits(bend.outer_rows[dy / 16u][dy / 4u % 4u], dy % 4u * 8u, 8u));
+}
+
+fn inner_reach(dy: u32) -> i32 {
+    return i32(extractBits(bend.inner_rows[dy / 16u][dy / 4u % 4u], dy % 4u * 8u, 8u));
 }
 
 // Highest (sign 1) or lowest (−1) value within the disc, positions outside ignored. Between two
@@ -25,9 +28,9 @@ fn extremum(@builtin(global_invocation_id) id: vec3<u32>) {
     var outer = inner;
     for (var row = max(here.y - radius, 0); row <= min(here.y + radius, last.y); row++) {
         let dy = u32(abs(row - here.y));
-        let wide = reach(bend.outer_rows, dy) - 1;
+        let wide = outer_reach(dy) - 1;
         // −1 in rows that the inner disc lacks: nothing is closer than that.
-        let narrow = reach(bend.inner_rows, dy) - 1;
+        let narrow = inner_reach(dy) - 1;
         let line = start + u32(row) * bend.size.x;
         for (var col = max(here.x - wide, 0); col <= min(here.x + wide, last.x); col++) {
             let value = src[line + u32(col)] * bend.sign;
