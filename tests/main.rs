@@ -2,6 +2,7 @@
 
 mod architecture;
 mod audio;
+mod audio_live;
 mod support;
 
 /// Lets a test forbid allocation; elsewhere it only counts a depth.
