@@ -7,6 +7,7 @@
 
 mod architecture;
 mod audio;
+mod audio_live;
 mod bend;
 mod bend_opencv;
 mod docs;

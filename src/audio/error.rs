@@ -48,4 +48,31 @@ pub enum AudioError {
         /// The file.
         path: PathBuf,
     },
+    /// No device matches what was asked for.
+    #[error("no audio input {asked:?}; there are: {found}. `bendwave devices` lists them")]
+    NoSuchInput {
+        /// Name or number, as given.
+        asked: String,
+        /// What there is.
+        found: String,
+    },
+    /// There is no input device at all.
+    #[error(
+        "no audio input device was found ({host}); give a file with --audio, or `--audio none`"
+    )]
+    NoInput {
+        /// The sound system that was asked.
+        host: String,
+    },
+    /// The sound system said no.
+    #[error("{what}: {reason}")]
+    Device {
+        /// What was tried.
+        what: String,
+        /// The sound system's words.
+        reason: String,
+    },
+    /// The system refused a thread.
+    #[error("cannot start a sound thread: {0}")]
+    Thread(#[from] io::Error),
 }

@@ -7,13 +7,19 @@
 mod analysis;
 mod bands;
 mod decode;
+mod device;
 mod error;
 mod history;
+pub mod live;
 mod onset;
+mod player;
 mod stft;
+mod stream;
 pub mod timeline;
 
 pub use analysis::{Analyzer, HOP_SECS, WINDOW_SECS};
 pub use decode::{Decoded, MAX_CHANNELS, MAX_SAMPLES, SAMPLE_RATES, decode};
+pub use device::{DeviceInfo, Direction, devices};
 pub use error::AudioError;
+pub use live::{AudioChoice, Counters, LiveAudio, start};
 pub use timeline::{SignalTrack, analyze_all};

@@ -1,0 +1,267 @@
+//! Streams of the sound system. Their callbacks copy samples and count; they never allocate, lock,
+//! log or block.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::{
+    BufferSize, Device, ErrorKind, FromSample, Sample, SampleFormat, SizedSample, Stream,
+    StreamConfig, SupportedStreamConfig,
+};
+
+use super::decode::check_format;
+use super::device;
+use super::error::AudioError;
+use super::player::Player;
+
+/// Length of a device buffer in seconds: 256 frames at 48 kHz.
+const BUFFER_SECS: f64 = 256.0 / 48_000.0;
+
+/// What a ring holds, in seconds: the longest that the analysis thread may be held up.
+const RING_SECS: usize = 1;
+
+/// How long the sound system may take to make a stream. Not every one keeps to it.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What callbacks tell about a stream.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    /// Calls of the data callback.
+    pub(super) beats: AtomicU64,
+    /// Samples that found no room.
+    pub(super) overrun_samples: AtomicU64,
+    /// The stream is of no more use.
+    pub(super) failed: AtomicBool,
+}
+
+impl Health {
+    /// What an error callback does: some systems call it a million times in a second.
+    fn note(&self, kind: ErrorKind) {
+        let passing = matches!(
+            kind,
+            ErrorKind::Xrun | ErrorKind::RealtimeDenied | ErrorKind::DeviceChanged
+        );
+        if !passing {
+            self.failed.store(true, Relaxed);
+        }
+    }
+}
+
+/// A running stream and what it is.
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    pub(super) health: Arc<Health>,
+    /// Device and sound system, for people.
+    pub(super) name: String,
+}
+
+/// An input with the ring that it fills: interleaved, every sample counts, overruns are counted.
+pub(super) struct Input {
+    pub(super) opened: Opened,
+    pub(super) samples: rtrb::Consumer<f32>,
+    pub(super) sample_rate: u32,
+    pub(super) channels: usize,
+}
+
+fn told(what: &str) -> impl Fn(cpal::Error) -> AudioError + '_ {
+    move |e| AudioError::Device {
+        what: what.to_owned(),
+        reason: e.to_string(),
+    }
+}
+
+fn unsupported(what: &str, format: SampleFormat) -> AudioError {
+    AudioError::Device {
+        what: what.to_owned(),
+        reason: format!("its sample format {format} is not known here"),
+    }
+}
+
+/// Short buffers where the device can: defaults of sound servers are long.
+fn config_of(supported: &SupportedStreamConfig) -> StreamConfig {
+    let frames = (f64::from(supported.sample_rate()) * BUFFER_SECS).round() as u32;
+    let mut config = supported.config();
+    if let cpal::SupportedBufferSize::Range { min, max } = supported.buffer_size() {
+        config.buffer_size = BufferSize::Fixed(frames.clamp(*min, *max));
+    }
+    config
+}
+
+/// Tries a short buffer, then the device's own choice.
+fn with_either_buffer(
+    config: StreamConfig,
+    mut build: impl FnMut(StreamConfig) -> Result<Stream, cpal::Error>,
+) -> Result<Stream, cpal::Error> {
+    match build(config) {
+        Err(e) if e.kind() == ErrorKind::UnsupportedConfig => build(StreamConfig {
+            buffer_size: BufferSize::Default,
+            ..config
+        }),
+        result => result,
+    }
+}
+
+/// Opens and starts an input. `keep` is the rate and channels of before, when it comes back.
+pub(super) fn open_input(
+    asked: Option<&str>,
+    keep: Option<(u32, usize)>,
+) -> Result<Input, AudioError> {
+    let (host, device) = device::find_input(asked)?;
+    let name = format!("{} ({})", device::name_of(&device), host.id().name());
+    let supported = device.default_input_config().map_err(told(&name))?;
+    let mut config = config_of(&supported);
+    if let Some((sample_rate, channels)) = keep {
+        config.sample_rate = sample_rate;
+        config.channels = channels as u16;
+    }
+    let (sample_rate, channels) = (config.sample_rate, usize::from(config.channels));
+    check_format(&name, sample_rate, channels)?;
+    let health = Arc::new(Health::default());
+    let ring_len = RING_SECS * sample_rate as usize * channels;
+    let format = supported.sample_format();
+    let mut samples = None;
+    let stream = with_either_buffer(config, |config| {
+        let (producer, consumer) = rtrb::RingBuffer::new(ring_len);
+        samples = Some(consumer);
+        let health = Arc::clone(&health);
+        match format {
+            SampleFormat::I8 => build_input::<i8>(&device, config, producer, health),
+            SampleFormat::I16 => build_input::<i16>(&device, config, producer, health),
+            SampleFormat::I24 => build_input::<cpal::I24>(&device, config, producer, health),
+            SampleFormat::I32 => build_input::<i32>(&device, config, producer, health),
+            SampleFormat::U8 => build_input::<u8>(&device, config, producer, health),
+            SampleFormat::U16 => build_input::<u16>(&device, config, producer, health),
+            SampleFormat::U32 => build_input::<u32>(&device, config, producer, health),
+            SampleFormat::F64 => build_input::<f64>(&device, config, producer, health),
+            _ => build_input::<f32>(&device, config, producer, health),
+        }
+    })
+    .map_err(told(&name))?;
+    stream.play().map_err(told(&name))?;
+    let samples = samples.ok_or_else(|| unsupported(&name, format))?;
+    Ok(Input {
+        opened: Opened {
+            stream,
+            health,
+            name,
+        },
+        samples,
+        sample_rate,
+        channels,
+    })
+}
+
+fn build_input<T: SizedSample>(
+    device: &Device,
+    config: StreamConfig,
+    mut ring: rtrb::Producer<f32>,
+    health: Arc<Health>,
+) -> Result<Stream, cpal::Error>
+where
+    f32: FromSample<T>,
+{
+    let errors = Arc::clone(&health);
+    device.build_input_stream::<T, _, _>(
+        config,
+        move |data, _| {
+            health.beats.fetch_add(1, Relaxed);
+            // All or nothing, so that channels stay in their places.
+            match ring.write_chunk_uninit(data.len()) {
+                Ok(chunk) => {
+                    chunk.fill_from_iter(data.iter().map(|x| f32::from_sample(*x)));
+                }
+                Err(_) => {
+                    let lost = data.len() as u64;
+                    health.overrun_samples.fetch_add(lost, Relaxed);
+                }
+            }
+        },
+        move |e| errors.note(e.kind()),
+        Some(OPEN_TIMEOUT),
+    )
+}
+
+/// Opens and starts the default output, which plays from `player`.
+pub(super) fn open_output(player: &Arc<Player>) -> Result<Opened, AudioError> {
+    let host = cpal::default_host();
+    let host_name = host.id().name();
+    let device = host
+        .default_output_device()
+        .ok_or_else(|| AudioError::Device {
+            what: "no audio output device was found".to_owned(),
+            reason: host_name.to_owned(),
+        })?;
+    let name = format!("{} ({host_name})", device::name_of(&device));
+    let usual = device.default_output_config().map_err(told(&name))?;
+    let supported = at_rate(&device, &usual, player.sample_rate()).unwrap_or(usual);
+    let config = config_of(&supported);
+    let health = Arc::new(Health::default());
+    let format = supported.sample_format();
+    let stream = with_either_buffer(config, |config| {
+        let (player, health) = (Arc::clone(player), Arc::clone(&health));
+        match format {
+            SampleFormat::I8 => build_output::<i8>(&device, config, player, health),
+            SampleFormat::I16 => build_output::<i16>(&device, config, player, health),
+            SampleFormat::I24 => build_output::<cpal::I24>(&device, config, player, health),
+            SampleFormat::I32 => build_output::<i32>(&device, config, player, health),
+            SampleFormat::U8 => build_output::<u8>(&device, config, player, health),
+            SampleFormat::U16 => build_output::<u16>(&device, config, player, health),
+            SampleFormat::U32 => build_output::<u32>(&device, config, player, health),
+            SampleFormat::F64 => build_output::<f64>(&device, config, player, health),
+            _ => build_output::<f32>(&device, config, player, health),
+        }
+    })
+    .map_err(told(&name))?;
+    stream.play().map_err(told(&name))?;
+    Ok(Opened {
+        stream,
+        health,
+        name,
+    })
+}
+
+/// The device's usual format at another rate, if it can.
+fn at_rate(
+    device: &Device,
+    usual: &SupportedStreamConfig,
+    sample_rate: u32,
+) -> Option<SupportedStreamConfig> {
+    device
+        .supported_output_configs()
+        .ok()?
+        .filter(|range| {
+            range.channels() == usual.channels() && range.sample_format() == usual.sample_format()
+        })
+        .find_map(|range| range.try_with_sample_rate(sample_rate))
+}
+
+fn build_output<T: SizedSample + FromSample<f32>>(
+    device: &Device,
+    config: StreamConfig,
+    player: Arc<Player>,
+    health: Arc<Health>,
+) -> Result<Stream, cpal::Error> {
+    let errors = Arc::clone(&health);
+    let channels = usize::from(config.channels);
+    let mut voice = player.voice(config.sample_rate);
+    device.build_output_stream::<T, _, _>(
+        config,
+        move |data, info| {
+            health.beats.fetch_add(1, Relaxed);
+            let times = info.timestamp();
+            let delay = times.playback.saturating_duration_since(times.callback);
+            voice.begin(&player, delay);
+            for frame in data.chunks_exact_mut(channels) {
+                for (channel, out) in frame.iter_mut().enumerate() {
+                    *out = voice.sample(&player, channel, channels).to_sample();
+                }
+                voice.advance();
+            }
+            voice.end(&player);
+        },
+        move |e| errors.note(e.kind()),
+        Some(OPEN_TIMEOUT),
+    )
+}
