@@ -217,6 +217,20 @@ impl<'a> Window<'a> {
         found.unwrap_or_else(|| panic!("{name}: the screen is not as wanted: lit {last:?}"))
     }
 
+    /// Waits until the window has the keyboard, then presses a key.
+    #[track_caller]
+    fn key(&self, name: &str) {
+        wait_for("the keyboard's focus", || {
+            let focus = self
+                .display
+                .run("xdotool", &["getwindowfocus", "getwindowname"]);
+            String::from_utf8_lossy(&focus.stdout)
+                .contains("probe")
+                .then_some(())
+        });
+        self.display.key(name);
+    }
+
     /// Waits for the end; the exit status.
     fn end(mut self) -> Option<i32> {
         let status = wait_for("the probe's end", || self.child.try_wait().unwrap());
@@ -252,7 +266,7 @@ fn a_picture_of_the_windows_size_is_shown_byte_by_byte() {
             );
         }
     }
-    display.key("Escape");
+    window.key("Escape");
     window.expect("Quit");
     window.expect("ended ByPerformer");
     assert_eq!(window.end(), Some(0));
@@ -276,34 +290,32 @@ fn keys_do_what_they_say() {
         assert_eq!(shot.pixel(x, y), rgb, "at {x},{y}");
     }
 
-    display.key("b");
+    window.key("b");
     window.wait_shot("black", |shot| shot.lit().is_none());
     window.expect("Blackout(true)");
-    display.key("b");
+    window.key("b");
     window.wait_shot("light", full);
     window.expect("Blackout(false)");
 
-    display.key("space");
+    window.key("space");
     window.expect("NextSeed");
-    display.key("p");
+    window.key("p");
     window.expect("Pause(true)");
 
     // The overlay covers a part of the left bar, which was black.
-    display.key("s");
+    window.key("s");
     let numbers = |shot: &Shot| shot.lit().is_some_and(|lit| lit[0] < 60);
     window.wait_shot("overlay", numbers);
-    std::thread::sleep(Duration::from_millis(600));
-    display.shot("overlay-settled");
-    display.key("Tab");
+    window.key("Tab");
     window.wait_shot("overlay-off", full);
-    display.key("h");
+    window.key("h");
     window.wait_shot("help", |shot| {
         shot.pixel(320, 90) != [255, 0, 0] && !full_white(shot)
     });
-    display.key("h");
+    window.key("h");
     window.wait_shot("help-off", full);
 
-    display.key("f");
+    window.key("f");
     // openbox frames the window; the picture is the window's 128 rows.
     window.wait_shot("windowed", |shot| {
         (0..shot.height).any(|y| {
@@ -316,9 +328,9 @@ fn keys_do_what_they_say() {
             })
         }) && shot.pixel(490, 350) != [255, 255, 255]
     });
-    display.key("f");
+    window.key("f");
     window.wait_shot("fullscreen-again", full);
-    display.key("Escape");
+    window.key("Escape");
     window.expect("ended ByPerformer");
     assert_eq!(window.end(), Some(0));
 }
@@ -334,7 +346,7 @@ fn without_a_window_manager_fullscreen_still_fills_the_screen() {
     };
     let mut window = Window::open(&display, "corners=64 window=128x128 fullscreen");
     window.wait_shot("bare", |shot| shot.lit() == Some([140, 0, 360, 360]));
-    display.key("Escape");
+    window.key("Escape");
     window.expect("ended ByPerformer");
 }
 
@@ -350,9 +362,9 @@ fn the_picture_comes_back_after_the_device_is_lost() {
     window.wait_shot("before", |shot| shot.lit() == Some([0, 0, 200, 200]));
     std::thread::sleep(Duration::from_secs(2));
     // A key makes it draw: what a dead device had left on the screen does not count.
-    display.key("b");
+    window.key("b");
     window.wait_shot("lost-black", |shot| shot.lit().is_none());
-    display.key("b");
+    window.key("b");
     window.wait_shot("after", |shot| shot.lit() == Some([0, 0, 200, 200]));
     window.expect("ended Duration");
     assert_eq!(window.end(), Some(0));

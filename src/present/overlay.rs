@@ -160,9 +160,10 @@ fn panel(
     egui::Area::new(egui::Id::unique(name))
         .anchor(anchor, offset)
         .interactable(false)
+        .fade_in(false)
         .show(context, |ui| {
             egui::Frame::new()
-                .fill(Color32::from_black_alpha(190))
+                .fill(Color32::from_black_alpha(215))
                 .corner_radius(6)
                 .inner_margin(10)
                 .show(ui, fill);

@@ -24,8 +24,8 @@ const POLL: Duration = Duration::from_millis(2);
 const HIDDEN: Duration = Duration::from_millis(100);
 /// Wait before another try to open a device.
 const REBUILD: Duration = Duration::from_secs(1);
-/// What a window manager gets to make a window fullscreen.
-const FULLSCREEN_GRACE: Duration = Duration::from_millis(400);
+/// What a window manager gets to place a window.
+const PLACE_GRACE: Duration = Duration::from_millis(400);
 
 /// The loop of this process.
 pub(super) fn event_loop() -> Result<EventLoop<()>, PresentError> {
@@ -63,7 +63,7 @@ pub(super) fn run(options: PresentOptions, links: Links) -> Result<Ended, Presen
         painted: None,
         layout_at: now,
         draw_at: now,
-        fullscreen_check_at: None,
+        place_check_at: None,
         meter: Meter::new(now),
         started: now,
         outcome: None,
@@ -132,7 +132,7 @@ struct App {
     layout_at: Instant,
     /// The monitor shows no other picture before.
     draw_at: Instant,
-    fullscreen_check_at: Option<Instant>,
+    place_check_at: Option<Instant>,
     meter: Meter,
     started: Instant,
     outcome: Option<Result<Ended, PresentError>>,
@@ -187,17 +187,16 @@ impl App {
             .map_err(|error| PresentError::Window(error.to_string()))?;
         let window = Arc::new(window);
         self.canvas = Some(Canvas::new(&window)?);
-        window.focus_window();
         self.window = Some(window);
-        self.entered_fullscreen();
+        self.placed();
         self.read_interval();
         Ok(())
     }
 
-    fn entered_fullscreen(&mut self) {
+    fn placed(&mut self) {
         let Some(window) = &self.window else { return };
         window.set_cursor_visible(!self.fullscreen);
-        self.fullscreen_check_at = self.fullscreen.then(|| Instant::now() + FULLSCREEN_GRACE);
+        self.place_check_at = Some(Instant::now() + PLACE_GRACE);
     }
 
     fn toggle_fullscreen(&mut self) {
@@ -218,23 +217,26 @@ impl App {
                 log::debug!("the window's size follows by an event");
             }
         }
-        self.entered_fullscreen();
+        self.placed();
         self.dirty = true;
     }
 
-    /// Without a window manager (a bare X server that only plays), nobody makes windows fullscreen:
-    /// then the window takes the monitor's place itself.
-    fn check_fullscreen(&mut self, now: Instant) {
-        if self.fullscreen_check_at.is_none_or(|at| now < at) {
+    /// Without a window manager (a bare X server that only plays), nobody makes windows fullscreen
+    /// or gives them the keyboard: then the window takes both itself.
+    fn check_place(&mut self, now: Instant) {
+        if self.place_check_at.is_none_or(|at| now < at) {
             return;
         }
-        self.fullscreen_check_at = None;
+        self.place_check_at = None;
         let Some(window) = &self.window else { return };
+        if !window.has_focus() {
+            window.focus_window();
+        }
         let chosen = self.options.monitor.and(self.monitor.clone());
         let Some(monitor) = chosen.or_else(|| window.current_monitor()) else {
             return;
         };
-        if window.inner_size() == monitor.size() {
+        if !self.fullscreen || window.inner_size() == monitor.size() {
             return;
         }
         log::info!("no window manager makes the window fullscreen: it takes the monitor's place");
@@ -242,7 +244,6 @@ impl App {
         if window.request_inner_size(monitor.size()).is_none() {
             log::debug!("the window's size follows by an event");
         }
-        window.focus_window();
     }
 
     fn read_interval(&mut self) {
@@ -411,7 +412,7 @@ impl ApplicationHandler for App {
             canvas.lose();
             self.options.lose_device_after = None;
         }
-        self.check_fullscreen(now);
+        self.check_place(now);
         self.revive(now);
         if now >= self.draw_at {
             if let Some(frame) = self.links.frames.read_new() {

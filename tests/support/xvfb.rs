@@ -20,7 +20,7 @@ impl Display {
     pub(crate) fn start(width: u32, height: u32, managed: bool) -> Option<Self> {
         let mut needed = vec!["xdotool", "import"];
         if managed {
-            needed.push("openbox");
+            needed.extend(["openbox", "xprop"]);
         }
         // Its own way of telling that it is there.
         needed.push("Xvfb");
