@@ -10,6 +10,7 @@ mod audio;
 mod bend;
 mod bend_opencv;
 mod docs;
+#[cfg(feature = "jack")]
 mod midi;
 mod record;
 mod scene;
