@@ -17,7 +17,7 @@ bench: ## Time each stage with the demo's model; numbers go to build/bench.json
 	@scripts/bench.sh
 
 fixtures: ## Make the files in tests/fixtures anew
-	cargo xtask fixtures
+	@scripts/fixtures.sh
 
 setup: ## Only install what demo and test need
 	@scripts/setup.sh test

@@ -22,7 +22,7 @@ step "track" make_track
 say "playing $MODEL_NOTE"
 
 if [[ ${MODE:-} != render && -n ${DISPLAY:-}${WAYLAND_DISPLAY:-} ]]; then
-    say "live: Escape leaves, F toggles fullscreen"
+    say "live: Escape leaves, F toggles fullscreen, H shows all keys"
     if "$BENDWAVE" perform --model "$MODEL_DIR" --audio "$TRACK" --scene "$SCENE"; then
         times
         say "that was $BENDWAVE perform --model $MODEL_DIR --audio $TRACK --scene $SCENE; make demo MODE=render makes a video"

@@ -27,11 +27,7 @@ make_model() {
     fi
     MODEL_DIR=build/models/$name
     if stale "$MODEL_DIR/model.yaml" "$checkpoint" src/import src/generator; then
-        rm -rf "$MODEL_DIR" "$MODEL_DIR.new"
-        mkdir -p build/models
-        "$BENDWAVE" import "$checkpoint" --out "$MODEL_DIR.new"
-        mv "$MODEL_DIR.new" "$MODEL_DIR"
-        touch "$MODEL_DIR/model.yaml"
+        "$BENDWAVE" import "$checkpoint" --out "$MODEL_DIR"
     fi
 }
 

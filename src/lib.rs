@@ -69,11 +69,6 @@ pub mod scene;
 pub mod signal;
 pub mod tensor;
 
-/// Lets tests forbid allocation where real-time code runs.
-#[cfg(test)]
-#[global_allocator]
-static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;
-
 /// The layers of the crate, lowest first. A module may use modules of earlier rows only.
 pub const MODULE_ORDER: &[&[&str]] = &[
     &["rt"],

@@ -327,7 +327,7 @@ mod tests {
     fn following_allocates_nothing() {
         let mut s = state("- {cc: 1, target: a}\n- {note: 36, target: action.go}\n");
         let mut sum = 0.0;
-        assert_no_alloc::assert_no_alloc(|| {
+        crate::rt::no_alloc::without_alloc(|| {
             for value in 0..=127 {
                 send(&mut s, &[0xb0, 1, value]);
                 send(&mut s, &[0x90, 36, value]);

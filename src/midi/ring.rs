@@ -144,7 +144,7 @@ mod tests {
     fn sending_and_draining_allocate_nothing() {
         let (mut sender, mut events) = MidiEvents::with_sender();
         let mut sum = 0u32;
-        assert_no_alloc::assert_no_alloc(|| {
+        crate::rt::no_alloc::without_alloc(|| {
             for value in 0..100 {
                 sender.send_bytes(&[0xb0, 1, value]);
                 sender.send_bytes(&[0xf8]);

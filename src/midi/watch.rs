@@ -32,7 +32,8 @@ pub struct Midi {
 #[derive(Debug, Default)]
 struct Shared {
     overruns: Arc<AtomicU64>,
-    /// Written by `midi-ports`, read by the user interface: no real-time thread takes it.
+    /// Written by `midi-ports` when it changes, read for the overlay. Held only to copy a line;
+    /// the callbacks know nothing of it.
     status: Mutex<String>,
 }
 
