@@ -20,16 +20,17 @@ Z_DIM = 128
 N_DICE = 64
 PARTS = ("background", "rim", "body", "spots", "mouth", "eyes")
 
-# Die number of each trait; `hue` takes two dice because hue is an angle.
+# Die number of each trait; a hue takes two dice, x and y, because it is an angle.
 TRAITS = (
-    "hue_x", "hue_y", "hue_rim", "hue_accent", "tone_body", "chroma_body", "chroma_rim", "backdrop",
-    "backdrop_hue", "aura", "rays", "sheen", "size", "stretch", "egg", "pinch",
-    "triangle", "square", "bands", "band_count", "edge_light", "petals", "petal_len", "petal_width",
-    "petal_base", "petal_tip", "mane", "wings", "stripes", "stripe_count", "vein", "droop",
+    "hue_x", "hue_y", "rim_x", "rim_y", "accent_x", "accent_y", "tip_x", "tip_y",
+    "tone_body", "chroma_body", "chroma_rim", "backdrop",
+    "aura", "petals_b", "sheen", "size", "stretch", "egg", "pinch",
+    "triangle", "square", "bands", "band_count", "edge_light", "petals_a", "petal_len", "petal_width",
+    "petal_base", "petal_tip", "mane", "wings", "stripes", "vein", "droop",
     "back_len", "back_width", "back_tip", "back_light", "eye_gap", "eye_height", "eye_size", "eye_stretch",
     "iris", "pupil", "slit", "lid", "lid_tilt", "gaze_x", "gaze_y", "sclera",
     "mouth_y", "mouth_width", "smile", "mouth_open", "cheeks", "cheek_pos", "gem", "beads",
-    "bead_pos", "crown", "crown_radius", "crown_spread", "antenna", "antenna_spread", "tip_hue", "lift",
+    "crown", "crown_radius", "crown_spread", "antenna", "antenna_spread", "lift",
 )
 assert len(TRAITS) == N_DICE
 _INDEX = {name: i for i, name in enumerate(TRAITS)}
@@ -76,11 +77,15 @@ def _petal(u, v, length, width, base, tip):
 
 
 def traits(z):
-    """The named traits of each latent, uniform in [0,1] (the hue as an angle), tensors [B]."""
+    """The named traits of each latent, uniform in [0,1] (hues as angles), tensors [B]."""
     normal = dice(z)
     uniform = 0.5 * (1.0 + torch.erf(normal * math.sqrt(0.5)))
     found = {name: uniform[:, i] for name, i in _INDEX.items()}
-    found["hue"] = torch.atan2(normal[:, 1], normal[:, 0])
+    d = {name: normal[:, i] for name, i in _INDEX.items()}
+    found["hue_body"] = torch.atan2(d["hue_y"], d["hue_x"])
+    found["hue_rim"] = torch.atan2(d["rim_y"], d["rim_x"])
+    found["hue_tip"] = torch.atan2(d["rim_y"] + 0.9 * d["tip_y"], d["rim_x"] + 0.9 * d["tip_x"])
+    found["hue_accent"] = torch.atan2(d["accent_y"] - 0.6 * d["hue_y"], d["accent_x"] - 0.6 * d["hue_x"])
     return found
 
 
@@ -88,7 +93,7 @@ def traits(z):
 def draw(z, size, masks=False):
     """Pictures [B,3,size,size] in [-1,1] of the latents z [B,128]; with masks=True also
     [B,6,size,size] in [0,1], one channel for each of PARTS, summing to 1."""
-    work = max(size, 64)
+    work = max(size, 32)
     pictures = _draw(z, work, masks)
     if work != size:
         pool = work // size
@@ -111,11 +116,7 @@ def _draw(z, size, want_masks):
     line = lambda d, w: (1.0 - d.abs() / (w + 0.5 * aa)).clamp(0.0, 1.0)
 
     # --- palette -----------------------------------------------------------------
-    hue = p["hue"]
-    turn = lambda name, spread: spread * (2 * p[name] - 1)
-    hue_rim = hue + turn("hue_rim", 2.6)
-    hue_tip = hue_rim + turn("tip_hue", 2.3)
-    hue_acc = hue + math.pi + turn("hue_accent", 1.7)
+    hue, hue_rim, hue_tip, hue_acc = p["hue_body"], p["hue_rim"], p["hue_tip"], p["hue_accent"]
     tone = 0.36 + 0.24 * p["tone_body"]
     cb = 0.14 + 0.14 * p["chroma_body"]
     cr = 0.17 + 0.13 * p["chroma_rim"]
@@ -129,7 +130,7 @@ def _draw(z, size, want_masks):
     back_in, back_out = col(0.22 * one, 0.8 * cr, hue_rim - 0.3), col(0.52 * one, cr, hue_tip + 0.45)
     accent, accent_hi = col(0.74 * one, 0.17 * one, hue_acc), col(0.93 * one, 0.08 * one, hue_acc)
     glow = col(0.62 * one, cr, hue_tip)
-    deep = col(0.30 * one, 0.08 * one, hue_rim + turn("backdrop_hue", 2.0))
+    deep = col(0.30 * one, 0.08 * one, hue)
 
     # --- polar frame; the angle runs from the top, the same on both sides -----------
     r = torch.sqrt(x * x + y * y + 1e-6)
@@ -148,9 +149,9 @@ def _draw(z, size, want_masks):
     theta = torch.acos(ct.clamp(-1 + 1e-6, 1 - 1e-6))       # 0 top .. pi bottom
     out = (r - size0).clamp_min(0.0)
     theta = theta + at("droop", -1.5, 1.5) * out * torch.sin(theta)
-    raw = 5.0 + 8.0 * p["petals"] ** 1.25
-    low = torch.floor(raw)
-    count = v4(low + (((raw - low) - 0.5) * 4 + 0.5).clamp(0, 1))    # mostly whole numbers
+    # 5, 7, 9 or 12 petals, by two dice; a few creatures are caught between two counts
+    few, many = (((p[k] - 0.5) * 12 + 0.5).clamp(0, 1) for k in ("petals_a", "petals_b"))
+    count = v4(5 + 2 * few + 4 * many + few * many)
     mane, wings = at("mane", -0.55, 0.55), at("wings", -0.34, 0.34)
 
     def layer(shift, len_frac, width_frac, base, tip):
@@ -179,7 +180,7 @@ def _draw(z, size, want_masks):
 
     # --- backdrop --------------------------------------------------------------------
     silhouette = torch.minimum(torch.minimum(g_front, g_back), d_body)
-    rays = 1 + at("rays", 0.0, 0.75) * torch.cos(theta * count) * (r * 1.6).clamp(0, 1)
+    rays = 1 + 0.4 * torch.cos(theta * count) * (r * 1.6).clamp(0, 1)
     halo = torch.exp(-silhouette.clamp_min(0) * 7.0) * at("aura", 0.05, 0.30) * rays
     img = deep * (at("backdrop", 0.05, 0.34) * torch.exp(-1.3 * r * r))[:, None] + glow * halo[:, None]
 
@@ -191,7 +192,7 @@ def _draw(z, size, want_masks):
 
     # --- front petals
     a_front = fill(d_front)
-    stripe = 0.5 + 0.5 * torch.cos(2 * math.pi * t_front * at("stripe_count", 1.5, 4.5))
+    stripe = 0.5 + 0.5 * torch.cos(2 * math.pi * t_front * 3.0)
     front = mix(rim_in, rim_out, t_front)
     front = front * (1 - at("stripes", 0.0, 0.75) * stripe)[:, None]
     across = (d_front / (w_front + 1e-3)).clamp(-1, 0)       # 0 at the edge
@@ -229,7 +230,7 @@ def _draw(z, size, want_masks):
     # --- spots: beads along the edge, cheeks, gem, crown
     ring = theta * count / math.pi                            # twice as many beads as petals
     ring_mid = torch.round(ring) * math.pi / count
-    bead_at = at("bead_pos", 0.80, 0.93)
+    bead_at = 0.87
     bead_size = some("beads", 0.45, 1.0) * 0.30 * math.pi / count * size0
     bead_r = outline(torch.cos(ring_mid)) * bead_at
     d_bead = torch.sqrt(bead_r ** 2 + rs ** 2 - 2 * bead_r * rs * torch.cos(theta - ring_mid) + 1e-6) - bead_size

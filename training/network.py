@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 Z_DIM = 128
-MAPPING_LAYERS = 4
+MAPPING_LAYERS = 2
 WIDTHS = {4: 128, 8: 128, 16: 128, 32: 96, 64: 56, 128: 32, 256: 16}
-D_WIDTHS = {4: 128, 8: 128, 16: 96, 32: 64, 64: 32, 128: 20, 256: 12}
+D_WIDTHS = {4: 128, 8: 96, 16: 64, 32: 40, 64: 24, 128: 16, 256: 12}
 
 
 def binomial(gain=1.0):

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parent))
 from creatures import Z_DIM, draw, latents, sheet  # noqa: E402
 from network import Discriminator, Generator  # noqa: E402
+from optimiser import Muon  # noqa: E402
 
 # How much each part counts in the pixel term: background, rim, body, spots, mouth, eyes.
 PART_WEIGHTS = (0.7, 1.0, 1.0, 2.0, 3.0, 3.5)
@@ -57,10 +58,16 @@ class Trainer:
         self.g = Generator().to(device)
         self.d = Discriminator().to(device)
         self.ema = copy.deepcopy(self.g).eval().requires_grad_(False)
+        large = lambda p: (p.dim() == 5 and p.shape[-1] == 3) or p.dim() == 2
         mapping = list(self.g.style.parameters())
         own = {id(p) for p in mapping}
-        self.g_opt = torch.optim.Adam([{"params": [p for p in self.g.parameters() if id(p) not in own], "gain": 1.0},
-                                       {"params": mapping, "gain": recipe["mapping_lr_gain"]}], betas=(0.9, 0.99))
+        body = [p for p in self.g.parameters() if id(p) not in own]
+        # A mapping layer's weights are stored 100 times larger than a convolution's.
+        self.g_opt = torch.optim.Adam([{"params": [p for p in body if not large(p)]},
+                                       {"params": [p for p in mapping if not large(p)], "gain": 60.0}],
+                                      betas=(0.9, 0.99))
+        self.m_opt = Muon([{"params": [p for p in body if large(p)]},
+                           {"params": [p for p in mapping if large(p)], "gain": 100.0}])
         self.d_opt = torch.optim.Adam(self.d.parameters(), betas=(0.0, 0.99))
         self.step, self.seen, self.seconds = 0, 0, 0.0
         self.amp = device.type == "cuda"
@@ -68,7 +75,7 @@ class Trainer:
     # --- state ---------------------------------------------------------------------
     def save(self):
         state = {"g": self.g.state_dict(), "d": self.d.state_dict(), "g_ema": self.ema.state_dict(),
-                 "g_opt": self.g_opt.state_dict(), "d_opt": self.d_opt.state_dict(),
+                 "g_opt": self.g_opt.state_dict(), "m_opt": self.m_opt.state_dict(), "d_opt": self.d_opt.state_dict(),
                  "step": self.step, "seen": self.seen, "seconds": self.seconds, "recipe": self.recipe}
         part = self.run / "state.pt.part"
         torch.save(state, part)
@@ -80,21 +87,22 @@ class Trainer:
         self.ema.load_state_dict(full(state["g_ema"]))
         self.g.load_state_dict(full(state.get("g", state["g_ema"])))
         self.d.load_state_dict(full(state["d"]))
-        if "g_opt" in state:
-            gains = [group["gain"] for group in self.g_opt.param_groups]
+        if "m_opt" in state:
             self.g_opt.load_state_dict(state["g_opt"])
+            self.m_opt.load_state_dict(state["m_opt"])
             self.d_opt.load_state_dict(state["d_opt"])
-            for group, gain in zip(self.g_opt.param_groups, gains):
-                group["gain"] = gain
         self.step, self.seen, self.seconds = state["step"], state["seen"], state["seconds"]
 
     # --- one step ------------------------------------------------------------------
     def train_step(self):
         stage, into = stage_at(self.recipe, self.seen)
         size, batch, dev = stage["size"], stage["batch"], self.device
+        ease = min(1.0, (into + batch) / 1000)               # each stage starts gently
         for group in self.g_opt.param_groups:
-            group["lr"] = stage["lr"] * group["gain"] * min(1.0, (into + batch) / 2000)
+            group["lr"] = stage["lr"] * group.get("gain", 1.0) * ease
             group["betas"] = (stage["beta1"], 0.99)
+        for group in self.m_opt.param_groups:
+            group["lr"] = stage["lr_matrix"] * group.get("gain", 1.0) * ease
         for group in self.d_opt.param_groups:
             group["lr"] = stage["lr_d"]
         noise = torch.Generator(device="cpu").manual_seed(self.recipe["seed"] * 1_000_003 + self.step)
@@ -135,11 +143,12 @@ class Trainer:
             fool = F.softplus(-score).mean()
             g_loss = g_loss + stage["features"] * tells + stage["adversarial"] * fool
             log["features"], log["g"] = tells, fool
-        self.g_opt.zero_grad(set_to_none=True)
+        self.g.zero_grad(set_to_none=True)
         g_loss.backward()
         if adversarial:
             self.d.requires_grad_(True)
         self.g_opt.step()
+        self.m_opt.step()
         self.seen += batch
         self.step += 1
         with torch.no_grad():
