@@ -148,7 +148,7 @@ def _draw(z, size, want_masks):
     # --- rim: two layers of petals, tentacles, spikes, leaves -------------------------
     theta = torch.acos(ct.clamp(-1 + 1e-6, 1 - 1e-6))       # 0 top .. pi bottom
     out = (r - size0).clamp_min(0.0)
-    theta = theta + at("droop", -1.5, 1.5) * out * torch.sin(theta)
+    theta = theta + at("droop", -0.6, 0.6) * out * torch.sin(theta)
     # 5, 7, 9 or 12 petals, by two dice; a few creatures are caught between two counts
     few, many = (((p[k] - 0.5) * 12 + 0.5).clamp(0, 1) for k in ("petals_a", "petals_b"))
     count = v4(5 + 2 * few + 4 * many + few * many)
