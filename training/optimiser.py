@@ -1,0 +1,38 @@
+"""Adam for vectors and small matrices; orthogonalised momentum (Muon) for the large ones.
+
+Plain Adam spends its steps on what dominates the gradient, colour; an orthogonal step moves every
+direction of a weight matrix alike, so shapes are learned at the same time."""
+
+import torch
+
+
+def orthogonal(m, steps=5):
+    """The nearest semi-orthogonal matrix, roughly, by Newton-Schulz iterations."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = m.shape[-2] > m.shape[-1]
+    x = m.mT if tall else m
+    x = x / (x.norm() + 1e-7)
+    for _ in range(steps):
+        s = x @ x.mT
+        x = a * x + (b * s + c * (s @ s)) @ x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Each parameter as a matrix [out, everything else]; `lr` is the root mean square of a step."""
+
+    def __init__(self, groups, momentum=0.95):
+        super().__init__(groups, dict(lr=0.0, momentum=momentum))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                buf = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                buf.lerp_(p.grad, 1 - group["momentum"])
+                g = p.grad.lerp(buf, group["momentum"])
+                m = g.reshape(g.shape[1], -1) if g.dim() == 5 else g.reshape(g.shape[0], -1)
+                u = orthogonal(m) * max(m.shape) ** 0.5
+                p.add_(u.reshape(p.shape), alpha=-group["lr"])
