@@ -16,7 +16,7 @@ const RATE: u32 = 48_000;
 /// `secs` of the demo track's drop, from its first kick on, with silence around. The number of
 /// kicks is known.
 fn write_drop(path: &Path, secs: f64, lead_secs: f64) -> usize {
-    let track = xtask::demo_track::render(75.0).unwrap();
+    let track = xtask::demo_track::render(24.0).unwrap();
     let start_secs = track.truth.sections[3].1;
     let frame = |t: f64| (t * f64::from(RATE)) as usize;
     let spec = hound::WavSpec {

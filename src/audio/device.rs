@@ -1,7 +1,7 @@
 //! Finding sound devices.
 
 use cpal::traits::{DeviceTrait, HostTrait};
-use cpal::{Device, Host};
+use cpal::{Device, Host, HostId};
 
 use super::AudioError;
 
@@ -122,24 +122,42 @@ pub(super) fn name_of(device: &Device) -> String {
         .map_or_else(|_| id_of(device), |d| d.name().to_owned())
 }
 
-/// The sound system that a choice names as `host:device`, with the rest; else the default one.
-fn host_for(asked: Option<&str>) -> (Host, Option<&str>) {
+/// The sound system `keep`, when a device is looked for again: asking another one would find
+/// another device, and ALSA prints its disappointment each time.
+pub(super) fn host(keep: Option<HostId>) -> Result<Host, AudioError> {
+    keep.map_or_else(
+        || Ok(cpal::default_host()),
+        |id| {
+            cpal::host_from_id(id).map_err(|e| AudioError::Device {
+                what: id.name().to_owned(),
+                reason: e.to_string(),
+            })
+        },
+    )
+}
+
+/// The sound system that a choice names as `host:device`, with the rest; else the default one, or
+/// `keep`.
+fn host_for(asked: Option<&str>, keep: Option<HostId>) -> Result<(Host, Option<&str>), AudioError> {
     if let Some((name, rest)) = asked.and_then(|asked| asked.split_once(':')) {
         let named = cpal::ALL_HOSTS
             .iter()
             .find(|id| id.name().eq_ignore_ascii_case(name))
             .and_then(|id| cpal::host_from_id(*id).ok());
         if let Some(host) = named {
-            return (host, Some(rest));
+            return Ok((host, Some(rest)));
         }
     }
-    (cpal::default_host(), asked)
+    Ok((host(keep)?, asked))
 }
 
 /// The input that `asked` means: a number of [`devices`], an id, a name or a part of one,
 /// optionally after `host:`. `None` is the system's default.
-pub(super) fn find_input(asked: Option<&str>) -> Result<(Host, Device), AudioError> {
-    let (host, wanted) = host_for(asked);
+pub(super) fn find_input(
+    asked: Option<&str>,
+    keep: Option<HostId>,
+) -> Result<(Host, Device), AudioError> {
+    let (host, wanted) = host_for(asked, keep)?;
     let Some(wanted) = wanted else {
         return match host.default_input_device() {
             Some(device) => Ok((host, device)),

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::player::Player;
-use super::stream::{self, Health, Input};
+use super::stream::{self, Health, Input, Keep};
 use super::{Analyzer, AudioError, decode};
 use crate::rt::{latest, thread};
 use crate::signal::Snapshot;
@@ -343,15 +343,16 @@ impl InputWatcher {
                 return;
             }
         };
-        let format = (input.sample_rate, input.channels);
-        if first.send(Ok(format)).is_err() {
+        let (sample_rate, channels) = (input.sample_rate, input.channels);
+        let keep = (input.opened.host, sample_rate, channels);
+        if first.send(Ok((sample_rate, channels))).is_err() {
             return;
         }
         loop {
             let Some((name, gone)) = self.hear(input) else {
                 return;
             };
-            match self.find_again(&name, format, gone) {
+            match self.find_again(&name, keep, gone) {
                 Some(again) => input = again,
                 None => return,
             }
@@ -393,11 +394,11 @@ impl InputWatcher {
         lost.then_some((name, gone))
     }
 
-    fn find_again(&self, name: &str, format: (u32, usize), gone: bool) -> Option<Input> {
+    fn find_again(&self, name: &str, keep: Keep, gone: bool) -> Option<Input> {
         let mut pause = pause_after(Duration::ZERO, gone);
         while self.shared.wait(pause) {
             let start = Instant::now();
-            match stream::open_input(self.asked.as_deref(), Some(format)) {
+            match stream::open_input(self.asked.as_deref(), Some(keep)) {
                 Ok(input) => return Some(input),
                 Err(error) => self
                     .shared
@@ -420,10 +421,12 @@ impl OutputWatcher {
     fn run(&self, first: &Sender<()>) {
         let shared = &self.shared;
         let mut pause = Duration::ZERO;
+        let mut host = None;
         while shared.wait(pause) {
             let start = Instant::now();
-            match stream::open_output(&self.player) {
+            match stream::open_output(&self.player, host) {
                 Ok(opened) => {
+                    host = Some(opened.host);
                     shared.say(format!("playing {} through {}", self.name, opened.name));
                     shared.connected.store(true, Relaxed);
                     first.try_send(()).ok();
@@ -445,7 +448,11 @@ impl OutputWatcher {
                     self.player.play_silently();
                     shared.say(format!("playing {} silently ({error})", self.name));
                     first.try_send(()).ok();
-                    pause = pause_after(start.elapsed(), true);
+                    // Where no output ever was, one is not likely to come.
+                    pause = match host {
+                        Some(_) => pause_after(start.elapsed(), true),
+                        None => SLOW_RETRY,
+                    };
                 }
             }
         }

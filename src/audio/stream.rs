@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{
-    BufferSize, Device, ErrorKind, FromSample, Sample, SampleFormat, SizedSample, Stream,
+    BufferSize, Device, ErrorKind, FromSample, HostId, Sample, SampleFormat, SizedSample, Stream,
     StreamConfig, SupportedStreamConfig,
 };
 
@@ -55,6 +55,8 @@ pub(super) struct Opened {
     pub(super) health: Arc<Health>,
     /// Device and sound system, for people.
     pub(super) name: String,
+    /// The sound system.
+    pub(super) host: HostId,
 }
 
 /// An input with the ring that it fills: interleaved, every sample counts, overruns are counted.
@@ -103,16 +105,16 @@ fn with_either_buffer(
     }
 }
 
-/// Opens and starts an input. `keep` is the rate and channels of before, when it comes back.
-pub(super) fn open_input(
-    asked: Option<&str>,
-    keep: Option<(u32, usize)>,
-) -> Result<Input, AudioError> {
-    let (host, device) = device::find_input(asked)?;
+/// What a stream that comes back shall be like: sound system, rate in Hz, channels.
+pub(super) type Keep = (HostId, u32, usize);
+
+/// Opens and starts an input. `keep` is what it was before, when it comes back.
+pub(super) fn open_input(asked: Option<&str>, keep: Option<Keep>) -> Result<Input, AudioError> {
+    let (host, device) = device::find_input(asked, keep.map(|k| k.0))?;
     let name = format!("{} ({})", device::name_of(&device), host.id().name());
     let supported = device.default_input_config().map_err(told(&name))?;
     let mut config = config_of(&supported);
-    if let Some((sample_rate, channels)) = keep {
+    if let Some((_, sample_rate, channels)) = keep {
         config.sample_rate = sample_rate;
         config.channels = channels as u16;
     }
@@ -146,6 +148,7 @@ pub(super) fn open_input(
             stream,
             health,
             name,
+            host: host.id(),
         },
         samples,
         sample_rate,
@@ -183,9 +186,13 @@ where
     )
 }
 
-/// Opens and starts the default output, which plays from `player`.
-pub(super) fn open_output(player: &Arc<Player>) -> Result<Opened, AudioError> {
-    let host = cpal::default_host();
+/// Opens and starts the default output, which plays from `player`. `keep` is the sound system of
+/// before, when it comes back.
+pub(super) fn open_output(
+    player: &Arc<Player>,
+    keep: Option<HostId>,
+) -> Result<Opened, AudioError> {
+    let host = device::host(keep)?;
     let host_name = host.id().name();
     let device = host
         .default_output_device()
@@ -219,6 +226,7 @@ pub(super) fn open_output(player: &Arc<Player>) -> Result<Opened, AudioError> {
         stream,
         health,
         name,
+        host: host.id(),
     })
 }
 
