@@ -170,7 +170,7 @@ impl Score {
                 self.put(start, Sound::Impact);
             }
         }
-        if section == Section::Drop && inside > 0 && inside % 4 == 0 {
+        if section == Section::Drop && inside > 0 && inside.is_multiple_of(4) {
             self.put(start, Sound::Crash { gain: 0.3 });
         }
     }
