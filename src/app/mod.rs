@@ -5,12 +5,12 @@
 
 mod bench;
 mod cli;
-//mod devices;
+mod devices;
 mod import;
 mod model;
-//mod perform;
+mod perform;
 mod render;
-//mod render_thread;
+mod render_thread;
 mod stage;
 mod still;
 
@@ -36,8 +36,9 @@ pub fn main() -> ExitCode {
         cli::Command::Import(args) => import::run(&args),
         cli::Command::Still(args) => still::run(&args),
         cli::Command::Render(args) => render::run(&args),
+        cli::Command::Perform(args) => perform::run(&args),
+        cli::Command::Devices(args) => devices::run(&args),
         cli::Command::Bench(args) => bench::run(&args),
-        cli::Command::Perform(_) | cli::Command::Devices(_) => Ok(()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

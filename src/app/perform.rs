@@ -23,7 +23,9 @@ const TAP_SAMPLES: usize = 2 * 48_000 * 8;
 
 pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
     if !present::has_display() {
-        bail!("there is no display (DISPLAY and WAYLAND_DISPLAY are empty): use `bendwave render` to make a video");
+        bail!(
+            "there is no display (DISPLAY and WAYLAND_DISPLAY are empty): use `bendwave render` to make a video"
+        );
     }
     let duration = args
         .duration
@@ -47,7 +49,8 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
                 settings.audio = AudioTrack::Live {
                     samples: tapped,
                     sample_rate: sound.sample_rate(),
-                    channels: sound.channels(),
+                    channels: u16::try_from(sound.channels())
+                        .context("more channels than a recording can hold")?,
                 };
             }
             Some(Recorder::start(settings)?)
@@ -59,21 +62,35 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
         .context("the thread that watches MIDI ports does not start")?;
     let controls = mapping.map(|mapping| bind(&mapping, args.mapping.as_deref(), &stage));
 
-    let (frame_writer, frames) = latest::slot::<SharedFrame>(&Arc::new(Frame::black(width, height)));
+    let (frame_writer, frames) =
+        latest::slot::<SharedFrame>(&Arc::new(Frame::black(width, height)));
     let (stats_writer, stats) = latest::slot(&Stats::default());
     // Keys come one at a time; 64 of them are a fist on the keyboard.
     let (commands, received) = crossbeam_channel::bounded(64);
     let stop = Arc::new(AtomicBool::new(false));
     let asked_to_stop = Arc::clone(&stop);
-    ctrlc::set_handler(move || asked_to_stop.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be watched")?;
+    ctrlc::set_handler(move || asked_to_stop.store(true, Ordering::Relaxed))
+        .context("Ctrl-C cannot be watched")?;
 
     let render = RenderThread::new(
         stage,
-        Inputs { sound, midi, midi_events, controls, commands: received, stop: Arc::clone(&stop) },
-        Outputs { frames: frame_writer, stats: stats_writer, recorder },
+        Inputs {
+            sound,
+            midi,
+            midi_events,
+            controls,
+            commands: received,
+            stop: Arc::clone(&stop),
+        },
+        Outputs {
+            frames: frame_writer,
+            stats: stats_writer,
+            recorder,
+        },
         f64::from(args.fps),
     );
-    let thread = thread::spawn("render", move || render.run()).context("the render thread does not start")?;
+    let thread = thread::spawn("render", move || render.run())
+        .context("the render thread does not start")?;
 
     let options = PresentOptions {
         monitor: args.monitor,
@@ -82,7 +99,15 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
         duration,
         ..PresentOptions::default()
     };
-    let shown = present::run(options, Links { frames, stats, commands, stop: Arc::clone(&stop) });
+    let shown = present::run(
+        options,
+        Links {
+            frames,
+            stats,
+            commands,
+            stop: Arc::clone(&stop),
+        },
+    );
     stop.store(true, Ordering::Relaxed);
     let outputs = thread.join();
     let ended = match outputs {
@@ -112,9 +137,10 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
 fn open_sound(args: &PerformArgs, tap: Option<rtrb::Producer<f32>>) -> anyhow::Result<LiveAudio> {
     let choice = match args.audio.as_deref() {
         Some("none") => AudioChoice::None,
-        Some(name) if Path::new(name).is_file() => {
-            AudioChoice::File { path: name.into(), repeat: args.repeat }
-        }
+        Some(name) if Path::new(name).is_file() => AudioChoice::File {
+            path: name.into(),
+            repeat: args.repeat,
+        },
         Some(name) if looks_like_file(name) => bail!("{name}: no such audio file"),
         Some(name) => AudioChoice::Device(Some(name.to_owned())),
         None => AudioChoice::Device(None),
@@ -150,7 +176,11 @@ pub(crate) struct Controls {
 
 fn bind(mapping: &Mapping, path: Option<&Path>, stage: &Stage) -> Controls {
     let patch = stage.engine.patch();
-    let numbers: Vec<Option<NumberId>> = mapping.controls.iter().map(|c| patch.find(&c.target)).collect();
+    let numbers: Vec<Option<NumberId>> = mapping
+        .controls
+        .iter()
+        .map(|c| patch.find(&c.target))
+        .collect();
     let missing: Vec<&str> = mapping
         .controls
         .iter()
@@ -173,5 +203,9 @@ fn bind(mapping: &Mapping, path: Option<&Path>, stage: &Stage) -> Controls {
             .and_then(|id| patch.numbers.get(id.index()))
             .map_or([0.0, 1.0], |number| number.range)
     };
-    Controls { state: ControlState::new(mapping, own_range), mapping: mapping.clone(), numbers }
+    Controls {
+        state: ControlState::new(mapping, own_range),
+        mapping: mapping.clone(),
+        numbers,
+    }
 }

@@ -152,7 +152,9 @@ impl RenderThread {
         }
         let shape = self.stage.engine.generator().image_shape();
         let mut shared = self.pool.take(shape.width as u32, shape.height as u32);
-        let Some(frame) = Arc::get_mut(&mut shared) else { return };
+        let Some(frame) = Arc::get_mut(&mut shared) else {
+            return;
+        };
         frame.index = self.index;
         frame.at_micros = at_micros;
         if self.blackout {
@@ -241,10 +243,18 @@ impl RenderThread {
         };
         let recording = match &self.outputs.recorder {
             Some(_) if self.recording_failed => "stopped by an error".to_owned(),
-            Some(recorder) => format!("{} frames, {} left out", recorder.frames_written(), recorder.frames_skipped()),
+            Some(recorder) => format!(
+                "{} frames, {} left out",
+                recorder.frames_written(),
+                recorder.frames_skipped()
+            ),
             None => String::new(),
         };
-        let skipped = self.outputs.recorder.as_ref().map_or(0, Recorder::frames_skipped);
+        let skipped = self
+            .outputs
+            .recorder
+            .as_ref()
+            .map_or(0, Recorder::frames_skipped);
         let engine = &self.stage.engine;
         let mut audio = self.inputs.sound.status();
         if self.inputs.controls.is_some() {
@@ -256,7 +266,11 @@ impl RenderThread {
             frame_ms_p99: quantile(0.99) * 1e3,
             dropped: self.failed_frames + skipped,
             audio,
-            engine: format!("network on {}, bends on {}", engine.generator().provider().provider, engine.bender_name()),
+            engine: format!(
+                "network on {}, bends on {}",
+                engine.generator().provider().provider,
+                engine.bender_name()
+            ),
             recording,
             message: self.message.clone(),
             errors: self.errors.iter().cloned().collect(),

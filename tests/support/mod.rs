@@ -2,7 +2,6 @@
 
 #[cfg(feature = "jack")]
 pub(crate) mod jack;
-pub(crate) mod no_alloc;
 pub(crate) mod pulse;
 pub(crate) mod tools;
 #[cfg(unix)]

@@ -1,0 +1,160 @@
+//! `bendwave devices`: what there is to perform with.
+
+use crate::app::cli::DevicesArgs;
+use crate::app::print;
+use crate::audio::{self, Direction};
+use crate::generator::{Provider, Runtime};
+use crate::{gpu, midi, present};
+use serde_json::{Value, json};
+
+/// A kind of device: its heading, one line for each device, and why there is none.
+struct Section {
+    key: &'static str,
+    heading: &'static str,
+    lines: Vec<String>,
+    values: Vec<Value>,
+    problem: Option<String>,
+}
+
+pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<()> {
+    let sections = [
+        sound(
+            Direction::Input,
+            "audio_inputs",
+            "Audio inputs (--audio NAME or NUMBER)",
+        ),
+        sound(Direction::Output, "audio_outputs", "Audio outputs"),
+        midi_ports(),
+        adapters(),
+        providers(args),
+        monitors(),
+    ];
+    if args.json {
+        let mut all = serde_json::Map::new();
+        for section in sections {
+            let value = match section.problem {
+                Some(problem) => json!({"items": section.values, "problem": problem}),
+                None => json!({"items": section.values}),
+            };
+            all.insert(section.key.to_owned(), value);
+        }
+        return print(&serde_json::to_string_pretty(&Value::Object(all))?);
+    }
+    for section in sections {
+        print(section.heading)?;
+        for line in &section.lines {
+            print(&format!("  {line}"))?;
+        }
+        match &section.problem {
+            Some(problem) => print(&format!("  none: {problem}"))?,
+            None if section.lines.is_empty() => print("  none")?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn sound(direction: Direction, key: &'static str, heading: &'static str) -> Section {
+    let devices: Vec<_> = audio::devices()
+        .into_iter()
+        .filter(|d| d.direction == direction)
+        .collect();
+    Section {
+        key,
+        heading,
+        lines: devices
+            .iter()
+            .map(|d| {
+                let default = if d.is_default { ", default" } else { "" };
+                format!("{}: {} ({}, {} Hz, {} channels{default})", d.index, d.name, d.host, d.sample_rate, d.channels)
+            })
+            .collect(),
+        values: devices
+            .iter()
+            .map(|d| {
+                json!({"index": d.index, "name": d.name, "host": d.host, "sample_rate": d.sample_rate,
+                       "channels": d.channels, "default": d.is_default})
+            })
+            .collect(),
+        problem: None,
+    }
+}
+
+fn midi_ports() -> Section {
+    let (ports, problem) = match midi::ports() {
+        Ok(ports) => (ports, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    Section {
+        key: "midi_ports",
+        heading: "MIDI inputs (device: in a mapping)",
+        values: ports.iter().map(|p| json!(p)).collect(),
+        lines: ports,
+        problem,
+    }
+}
+
+fn adapters() -> Section {
+    let adapters = gpu::adapters();
+    Section {
+        key: "gpu_adapters",
+        heading: "GPU adapters (--gpu NUMBER or NAME)",
+        lines: adapters
+            .iter()
+            .map(|a| format!("{}: {} ({}, {}) {}", a.index, a.name, a.backend, a.kind, a.driver))
+            .collect(),
+        values: adapters
+            .iter()
+            .map(|a| json!({"index": a.index, "name": a.name, "backend": a.backend, "kind": a.kind, "driver": a.driver}))
+            .collect(),
+        problem: None,
+    }
+}
+
+fn providers(args: &DevicesArgs) -> Section {
+    let runtime = Runtime::load(args.ort_lib.as_deref());
+    let (names, problem) = match &runtime {
+        Ok(runtime) => (
+            Provider::ALL
+                .into_iter()
+                .filter(|p| p.built_in(runtime))
+                .map(Provider::name)
+                .collect(),
+            None,
+        ),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let library = runtime
+        .as_ref()
+        .map(|r| r.library().display().to_string())
+        .unwrap_or_default();
+    Section {
+        key: "providers",
+        heading: "ONNX Runtime providers (--provider NAME), best first",
+        lines: names.iter().map(|n| format!("{n} in {library}")).collect(),
+        values: names
+            .iter()
+            .map(|n| json!({"name": n, "library": library}))
+            .collect(),
+        problem,
+    }
+}
+
+fn monitors() -> Section {
+    let (monitors, problem) = match present::monitors() {
+        Ok(monitors) => (monitors, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    Section {
+        key: "monitors",
+        heading: "Monitors (--monitor NUMBER)",
+        lines: monitors.iter().map(ToString::to_string).collect(),
+        values: monitors
+            .iter()
+            .map(
+                |m| json!({"index": m.index, "name": m.name, "width": m.width, "height": m.height}),
+            )
+            .collect(),
+        problem,
+    }
+}
