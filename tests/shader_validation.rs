@@ -1,6 +1,6 @@
 //! Every WGSL file compiles, and every bend shader has its twin.
 
-use bendwave::bend::{SHADERS, kernel::KERNELS};
+use bendwave::bend::{SHADERS, TILE, kernel::KERNELS};
 use bendwave::gpu::shader::{SHARED, assemble};
 use std::collections::BTreeSet;
 use std::fs;
@@ -97,7 +97,12 @@ fn entry_points_and_kernels_come_in_pairs() {
     assert_eq!(kernels, entries);
     for (stem, module) in &modules {
         for entry in &module.entry_points {
-            assert_eq!(entry.workgroup_size, [8, 8, 1], "{stem}: {}", entry.name);
+            assert_eq!(
+                entry.workgroup_size,
+                [TILE, TILE, 1],
+                "{stem}: {}",
+                entry.name
+            );
         }
     }
 }

@@ -33,7 +33,7 @@ fn plane_start(job: u32) -> u32 {
     return jobs[bend.first_job + job] * bend.size.x * bend.size.y;
 }
 
-// Whether the invocation lies beyond the map: workgroups are 8×8, maps need not be.
+// Whether the invocation lies beyond the map: maps need not be multiples of a workgroup's size.
 fn outside(pixel: vec2<u32>) -> bool {
     return any(pixel >= bend.size);
 }

@@ -34,8 +34,8 @@ pub const SHADERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Workgroups are this wide and high.
-const TILE: u32 = 8;
+/// Workgroups are this wide and high, as the shaders say too.
+pub const TILE: u32 = 8;
 
 /// Most planes in one dispatch (its z), and so in one submission.
 const MAX_SLOTS: usize = 65_535;

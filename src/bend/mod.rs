@@ -21,7 +21,7 @@ pub mod uniform;
 
 pub use clusters::{ClusterError, ClusterFile};
 pub use cpu_bender::CpuBender;
-pub use gpu_bender::{GpuBender, SHADERS};
+pub use gpu_bender::{GpuBender, SHADERS, TILE};
 pub use spec::{
     Bend, MAX_PARAMS, Missing, ParamError, ParamSpec, ParamValues, TRANSFORMS, TransformSpec,
 };
