@@ -166,7 +166,10 @@ fn a_band_answers_its_own_tone() {
                     // Three bins of the window are 70 Hz: sub and bass reach their neighbours,
                     // and each band is relative to itself.
                     let near = [*own, band].iter().all(|b| bands[..3].contains(b));
-                    assert!(near || value < 0.1, "{sample_rate}: {hz} Hz: {band} {value}");
+                    assert!(
+                        near || value < 0.1,
+                        "{sample_rate}: {hz} Hz: {band} {value}"
+                    );
                 }
             }
             assert!(get(&last, "level") > 0.95);
