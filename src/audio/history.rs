@@ -116,7 +116,10 @@ mod tests {
     fn a_steady_tone_is_loud_and_a_pulse_uses_the_range() {
         let mut steady = Relative::new(0.005);
         let mut values = (0..4000).map(|_| steady.update(1.0, 0.0));
-        assert!(values.all(|v| !(0.7..=0.99).contains(&v)), "rises once, stays");
+        assert!(
+            values.all(|v| !(0.7..=0.99).contains(&v)),
+            "rises once, stays"
+        );
         let mut pulse = Relative::new(0.005);
         let values: Vec<f32> = (0..2000)
             .map(|n| pulse.update(if n % 100 < 20 { 1.0 } else { 0.3 }, 0.0))
