@@ -4,6 +4,7 @@ Plain Adam spends its steps on what dominates the gradient, colour; an orthogona
 direction of a weight matrix alike, so shapes are learned at the same time."""
 
 import torch
+import torch.distributed as dist
 
 
 def orthogonal(m, steps=5):
@@ -26,13 +27,22 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self):
+        todo, workers = [], dist.get_world_size() if dist.is_initialized() else 1
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
                     continue
                 buf = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 buf.lerp_(p.grad, 1 - group["momentum"])
-                g = p.grad.lerp(buf, group["momentum"])
+                todo.append((p, p.grad.lerp(buf, group["momentum"]), group["lr"]))
+        moves = [p.new_zeros(()).expand_as(p) for p, _, _ in todo]
+        for i, (p, g, _) in enumerate(todo):
+            if workers == 1 or i % workers == dist.get_rank():    # workers share this, the slow part
                 m = g.reshape(g.shape[1], -1) if g.dim() == 5 else g.reshape(g.shape[0], -1)
-                u = orthogonal(m) * max(m.shape) ** 0.5
-                p.add_(u.reshape(p.shape), alpha=-group["lr"])
+                moves[i] = (orthogonal(m) * max(m.shape) ** 0.5).reshape(p.shape)
+        if workers > 1:
+            flat = torch.cat([u.flatten() for u in moves])
+            dist.all_reduce(flat)
+            moves = [u.view_as(p) for u, (p, _, _) in zip(flat.split([p.numel() for p, _, _ in todo]), todo)]
+        for u, (p, _, lr) in zip(moves, todo):
+            p.add_(u, alpha=-lr)

@@ -16,11 +16,14 @@ import json
 import math
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -51,9 +54,27 @@ def pair_loss(fake, real, parts):
     return diff
 
 
+def average_gradients(params, flag=0.0):
+    """The mean of the workers' gradients, in place; returns the sum of their flags."""
+    if not dist.is_initialized():
+        return flag
+    grads = [p.grad for p in params if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in grads] + [grads[0].new_tensor([flag])])
+    dist.all_reduce(flat)
+    mean, at = flat / dist.get_world_size(), 0
+    for g in grads:
+        g.copy_(mean[at:at + g.numel()].view_as(g))
+        at += g.numel()
+    return float(flat[-1])
+
+
 class Trainer:
-    def __init__(self, run, recipe, device):
+    """One worker of one or more; all hold the same weights and see their own part of each batch."""
+
+    def __init__(self, run, recipe, device, rank=0, workers=1):
         self.run, self.recipe, self.device = Path(run), recipe, device
+        self.rank, self.workers = rank, workers
+        self.asked, self.stop = False, False                 # to stop, by a signal; by all workers
         torch.manual_seed(recipe["seed"])
         self.g = Generator().to(device)
         self.d = Discriminator().to(device)
@@ -106,7 +127,7 @@ class Trainer:
         for group in self.d_opt.param_groups:
             group["lr"] = stage["lr_d"]
         noise = torch.Generator(device="cpu").manual_seed(self.recipe["seed"] * 1_000_003 + self.step)
-        z = torch.randn(batch, Z_DIM, generator=noise).to(dev)
+        z = torch.randn(batch, Z_DIM, generator=noise)[self.rank::self.workers].to(dev)
         real, parts = draw(z, size, masks=True)
         fade = min(1.0, into / stage["fade"]) if stage["fade"] else 1.0
         half = lambda: torch.autocast(dev.type, torch.bfloat16, enabled=self.amp)
@@ -131,6 +152,7 @@ class Trainer:
                 log["r1"] = r1
             self.d_opt.zero_grad(set_to_none=True)
             d_loss.backward()
+            average_gradients(self.d.parameters())
             self.d_opt.step()
         pairs = pair_loss(fake, real, parts)
         g_loss = stage["pairs"] * pairs
@@ -147,6 +169,7 @@ class Trainer:
         g_loss.backward()
         if adversarial:
             self.d.requires_grad_(True)
+        self.stop = average_gradients(self.g.parameters(), float(self.asked)) > 0
         self.g_opt.step()
         self.m_opt.step()
         self.seen += batch
@@ -179,36 +202,54 @@ def main():
     ap.add_argument("--state", help="a committed state to start from when the run folder has none")
     ap.add_argument("--recipe", default=str(Path(__file__).parent / "recipe.json"))
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    ap.add_argument("--workers", type=int, default=1,
+                    help="processes of one thread that share each batch; on a busy CPU faster than threads")
+    ap.add_argument("--rank", type=int, default=0, help=argparse.SUPPRESS)
+    ap.add_argument("--meet", help=argparse.SUPPRESS)
     ap.add_argument("--threads", type=int, default=0)
     ap.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     ap.add_argument("--steps", type=float, default=math.inf, help="stop after so many steps")
     ap.add_argument("--save-every", type=float, default=180.0, help="seconds between saves")
     a = ap.parse_args()
-    if a.threads:
+    others = []
+    if a.workers > 1:
+        torch.set_num_threads(1)
+        if a.rank == 0:
+            a.meet = tempfile.mktemp(prefix="bendwave-train-")
+            others = [subprocess.Popen([sys.executable, *sys.argv, "--rank", str(r), "--meet", a.meet])
+                      for r in range(1, a.workers)]
+        dist.init_process_group("gloo", init_method=f"file://{a.meet}", rank=a.rank, world_size=a.workers)
+    elif a.threads:
         torch.set_num_threads(a.threads)
     if a.device.startswith("cuda"):
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
     run = Path(a.run)
     run.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(run, json.loads(Path(a.recipe).read_text()), torch.device(a.device))
+    trainer = Trainer(run, json.loads(Path(a.recipe).read_text()), torch.device(a.device), a.rank, a.workers)
     start = run / "state.pt" if (run / "state.pt").exists() else a.state
     if start:
         trainer.load(start)
         print(f"going on from {start} at {trainer.seen} pictures", flush=True)
-    stop = []
+
+    def interrupted(*_):
+        trainer.asked = True
+
     for sig in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sig, lambda *_: stop.append(1))
+        signal.signal(sig, interrupted)
     began = saved = told = time.monotonic()
     told_seen, sums, count, first = trainer.seen, {}, {}, trainer.step
     size = 16
-    while not stop and time.monotonic() - began < a.minutes * 60 and trainer.step - first < a.steps:
+    while not trainer.stop and trainer.step - first < a.steps:
         t = time.monotonic()
+        trainer.asked = trainer.asked or t - began > a.minutes * 60
         size, log = trainer.train_step()
         trainer.seconds += time.monotonic() - t
         for k, v in log.items():
             sums[k] = sums.get(k, 0.0) + v.detach()
             count[k] = count.get(k, 0) + 1
+        if a.rank:
+            continue
         now = time.monotonic()
         if now - told > 30:
             line = {k: round(float(sums[k]) / count[k], 4) for k in sums}
@@ -221,6 +262,10 @@ def main():
             trainer.save()
             trainer.picture(size)
             saved = now
+    if a.rank:
+        return
+    for other in others:
+        other.wait()
     trainer.save()
     trainer.picture(size)
     print(f"saved at {trainer.seen} pictures", flush=True)
