@@ -2,6 +2,7 @@
 
 #[cfg(feature = "jack")]
 pub(crate) mod jack;
+pub(crate) mod program;
 pub(crate) mod pulse;
 pub(crate) mod tools;
 #[cfg(unix)]
