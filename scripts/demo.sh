@@ -10,8 +10,15 @@ source scripts/model.sh
 SCENE=assets/scenes/demo.yaml
 VIDEO=demo.mp4
 
+# Vulkan's Wayland layer complains on stderr when this is missing, even where there is no Wayland.
+if [[ -z ${XDG_RUNTIME_DIR:-} ]]; then
+    mkdir -p -m 700 build/runtime
+    export XDG_RUNTIME_DIR=$PWD/build/runtime
+fi
+
+# Upscaled, so that a small network's picture fills a player.
 render() {
-    "$BENDWAVE" render --model "$MODEL_DIR" --audio "$TRACK" --scene "$SCENE" --out "$VIDEO"
+    "$BENDWAVE" render --model "$MODEL_DIR" --audio "$TRACK" --scene "$SCENE" --size 720x720 --out "$VIDEO"
 }
 
 step "set-up" scripts/setup.sh demo
