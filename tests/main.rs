@@ -11,6 +11,7 @@ mod audio_live;
 mod bend;
 mod bend_opencv;
 mod docs;
+mod import;
 mod midi;
 mod perform;
 mod record;

@@ -810,3 +810,6 @@ fn refused(module: &str, name: &str) -> PickleError {
         name: clean(name),
     }
 }
+
+#[cfg(test)]
+mod tests;
