@@ -145,14 +145,14 @@ impl State<'_> {
             ));
         }
         let mut layers = vec![self.styled_conv("conv1", channels, w_dim, 4)?];
-        let mut to_rgbs = vec![self.to_rgb("to_rgb1", layers[0].outputs, w_dim)?];
+        let mut to_rgbs = vec![self.read_to_rgb("to_rgb1", layers[0].outputs, w_dim)?];
         for i in 0..convs {
             let inputs = layers[i].outputs;
             let resolution = 8 << (i / 2);
             layers.push(self.styled_conv(&format!("convs.{i}"), inputs, w_dim, resolution)?);
             if i % 2 == 1 {
                 let name = format!("to_rgbs.{}", i / 2);
-                to_rgbs.push(self.to_rgb(&name, layers[i + 1].outputs, w_dim)?);
+                to_rgbs.push(self.read_to_rgb(&name, layers[i + 1].outputs, w_dim)?);
             }
         }
         let noise = if self.tensors.keys().any(|name| name.starts_with("noises.")) {
@@ -265,7 +265,12 @@ impl State<'_> {
         })
     }
 
-    fn to_rgb(&mut self, name: &str, inputs: usize, w_dim: usize) -> Result<ToRgb, ImportError> {
+    fn read_to_rgb(
+        &mut self,
+        name: &str,
+        inputs: usize,
+        w_dim: usize,
+    ) -> Result<ToRgb, ImportError> {
         let weight_name = format!("{name}.conv.weight");
         if self
             .tensors
