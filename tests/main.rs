@@ -11,7 +11,7 @@ mod audio_live;
 mod bend;
 mod bend_opencv;
 mod docs;
-#[cfg(feature = "jack")]
+mod import;
 mod midi;
 mod perform;
 mod record;

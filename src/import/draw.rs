@@ -81,3 +81,24 @@ pub(super) fn noise(net: &Network, seed: u64) -> Vec<Vec<f32>> {
         .map(|l| normal.take(l.resolution * l.resolution))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Normal;
+
+    #[test]
+    fn draws_are_standard_normal_and_seeded() {
+        let draws = Normal::new(1).take(100_001);
+        assert_eq!(draws.len(), 100_001);
+        assert_eq!(draws, Normal::new(1).take(100_001));
+        assert_ne!(draws[..8], Normal::new(2).take(8));
+        let moment = |power| {
+            let sum: f64 = draws.iter().map(|&v| f64::from(v).powi(power)).sum();
+            sum / draws.len() as f64
+        };
+        // Moments of a normal distribution, with five standard errors.
+        for (power, expected, error) in [(1, 0.0, 0.003), (2, 1.0, 0.0045), (4, 3.0, 0.031)] {
+            assert!((moment(power) - expected).abs() < 5.0 * error, "{power}");
+        }
+    }
+}

@@ -29,7 +29,14 @@ impl Staging {
     /// [`ImportError::Io`].
     pub(super) fn beside(target: &Path) -> Result<Self, ImportError> {
         check_target(target)?;
-        let folder = sibling(target, "part");
+        // A name to rename to: not `.`, not a link.
+        let target = if target.exists() {
+            target.canonicalize()
+        } else {
+            std::path::absolute(target)
+        }
+        .map_err(|e| ImportError::io(target, e))?;
+        let folder = sibling(&target, "part");
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent).map_err(|e| ImportError::io(parent, e))?;
         }
@@ -37,7 +44,7 @@ impl Staging {
         fs::create_dir(&folder).map_err(|e| ImportError::io(&folder, e))?;
         Ok(Self {
             folder,
-            target: target.to_owned(),
+            target,
             committed: false,
         })
     }
@@ -122,7 +129,10 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// Refuses to write over what is no model folder.
-fn check_target(target: &Path) -> Result<(), ImportError> {
+///
+/// # Errors
+/// [`ImportError::OutInUse`], [`ImportError::Io`].
+pub(super) fn check_target(target: &Path) -> Result<(), ImportError> {
     let in_use = || ImportError::OutInUse {
         out: target.to_owned(),
     };

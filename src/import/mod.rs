@@ -144,11 +144,12 @@ pub fn import(
     out: &Path,
     options: ImportOptions,
 ) -> Result<ImportReport, ImportError> {
-    let staging = folder::Staging::beside(out)?;
+    folder::check_target(out)?;
     let sha256 = folder::sha256_of_file(checkpoint).map_err(|e| ImportError::io(checkpoint, e))?;
     let mut file = checkpoint::Checkpoint::open(checkpoint)?;
     let net = rosinality::read(&mut file)?;
     drop(file);
+    let staging = folder::Staging::beside(out)?;
 
     let mut notes = Vec::new();
     let (w_avg, w_avg_source) = match &net.w_avg {

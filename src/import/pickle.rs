@@ -299,7 +299,7 @@ impl Reader<'_> {
                     self.pop()?;
                 }
             }
-            b'1' => drop(self.to_mark()?),
+            b'1' => drop(self.until_mark()?),
             b'2' => {
                 let top = self.top()?;
                 self.push(top)?;
@@ -363,11 +363,11 @@ impl Reader<'_> {
             b')' => self.new_node(Node::Tuple(Vec::new()))?,
             0x8f => self.new_node(Node::Set)?,
             b'l' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 self.new_node(Node::List(items))?;
             }
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 self.new_node(Node::Tuple(items))?;
             }
             0x85..=0x87 => {
@@ -379,13 +379,13 @@ impl Reader<'_> {
                 self.new_node(Node::Tuple(items))?;
             }
             b'd' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 let pairs = self.pairs(&items)?;
                 self.new_node(Node::Dict(pairs))?;
             }
             // FROZENSET
             0x91 => {
-                self.to_mark()?;
+                self.until_mark()?;
                 self.new_node(Node::Set)?;
             }
             b'a' => {
@@ -393,7 +393,7 @@ impl Reader<'_> {
                 self.extend_list(vec![item])?;
             }
             b'e' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 self.extend_list(items)?;
             }
             b's' => {
@@ -402,12 +402,12 @@ impl Reader<'_> {
                 self.extend_dict(&[key, value])?;
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.until_mark()?;
                 self.extend_dict(&items)?;
             }
             // ADDITEMS
             0x90 => {
-                self.to_mark()?;
+                self.until_mark()?;
                 let set = self.top()?;
                 if !matches!(self.node(set), Node::Set) {
                     return Err(self.malformed("items added to what is no set"));
@@ -714,7 +714,7 @@ impl Reader<'_> {
         Ok(top)
     }
 
-    fn to_mark(&mut self) -> Step<Vec<Id>> {
+    fn until_mark(&mut self) -> Step<Vec<Id>> {
         let mark = self
             .marks
             .pop()
@@ -810,3 +810,6 @@ fn refused(module: &str, name: &str) -> PickleError {
         name: clean(name),
     }
 }
+
+#[cfg(test)]
+mod tests;

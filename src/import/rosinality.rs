@@ -145,25 +145,17 @@ impl State<'_> {
             ));
         }
         let mut layers = vec![self.styled_conv("conv1", channels, w_dim, 4)?];
-        let mut to_rgbs = vec![self.to_rgb("to_rgb1", layers[0].outputs, w_dim)?];
+        let mut to_rgbs = vec![self.read_to_rgb("to_rgb1", layers[0].outputs, w_dim)?];
         for i in 0..convs {
             let inputs = layers[i].outputs;
             let resolution = 8 << (i / 2);
             layers.push(self.styled_conv(&format!("convs.{i}"), inputs, w_dim, resolution)?);
             if i % 2 == 1 {
                 let name = format!("to_rgbs.{}", i / 2);
-                to_rgbs.push(self.to_rgb(&name, layers[i + 1].outputs, w_dim)?);
+                to_rgbs.push(self.read_to_rgb(&name, layers[i + 1].outputs, w_dim)?);
             }
         }
-        let rgbs = self.count("to_rgbs.", ".conv.weight", MAX_CONVS)?;
-        if rgbs + 1 != to_rgbs.len() {
-            return Err(self.wrong(
-                &format!("to_rgbs.{}.conv.weight", rgbs.saturating_sub(1)),
-                format!("is one too many for {convs} convs"),
-            ));
-        }
-
-        let noise = if self.has("noises.noise_0") {
+        let noise = if self.tensors.keys().any(|name| name.starts_with("noises.")) {
             let mut all = Vec::new();
             for (i, layer) in layers.iter().enumerate() {
                 let shape = [1, 1, layer.resolution, layer.resolution];
@@ -186,6 +178,7 @@ impl State<'_> {
                 Some(array.data)
             }
         };
+        self.nothing_left()?;
         Ok(Network {
             resolution: layers.last().map_or(4, |l| l.resolution),
             z_dim,
@@ -197,6 +190,27 @@ impl State<'_> {
             noise,
             w_avg,
         })
+    }
+
+    /// Weights that were not asked for are of a layer whose others are missing, or of another
+    /// network; without them the pictures would be wrong.
+    fn nothing_left(&self) -> Result<(), ImportError> {
+        let parts = [
+            "style.", "conv1.", "convs.", "to_rgb1.", "to_rgbs.", "noises.",
+        ];
+        let left = self
+            .tensors
+            .keys()
+            .filter(|name| parts.iter().any(|part| name.starts_with(part)))
+            .min();
+        match left {
+            Some(name) => Err(self.wrong(
+                name,
+                "belongs to no layer: a part of the network is missing, or it is of another kind"
+                    .to_owned(),
+            )),
+            None => Ok(()),
+        }
     }
 
     fn mapping_network(&mut self) -> Result<Vec<Linear>, ImportError> {
@@ -251,7 +265,12 @@ impl State<'_> {
         })
     }
 
-    fn to_rgb(&mut self, name: &str, inputs: usize, w_dim: usize) -> Result<ToRgb, ImportError> {
+    fn read_to_rgb(
+        &mut self,
+        name: &str,
+        inputs: usize,
+        w_dim: usize,
+    ) -> Result<ToRgb, ImportError> {
         let weight_name = format!("{name}.conv.weight");
         if self
             .tensors
@@ -380,7 +399,7 @@ impl State<'_> {
         }
     }
 
-    /// Reads a tensor that must have this shape.
+    /// Reads a tensor that must have this shape, once.
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Array, ImportError> {
         let size = self.size(name)?;
         // A noise strength is a scalar in some files.
@@ -388,8 +407,8 @@ impl State<'_> {
         if size != shape && !scalar {
             return Err(self.wrong(name, format!("has shape {size:?}, not {shape:?}")));
         }
-        match self.tensors.get(name) {
-            Some(tensor) => self.checkpoint.read(name, tensor),
+        match self.tensors.remove(name) {
+            Some(tensor) => self.checkpoint.read(name, &tensor),
             None => Err(self.wrong(name, "is missing".to_owned())),
         }
     }

@@ -27,11 +27,11 @@ pub struct Fill {
     pub deviation: f32,
 }
 
-/// Writes the checkpoint.
+/// Writes tensors as the `g_ema` of a checkpoint.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write(shapes: &Shapes, seed: u64, path: &Path) -> anyhow::Result<()> {
+pub fn write(tensors: &[Tensor], seed: u64, path: &Path) -> anyhow::Result<()> {
     let in_file = || format!("cannot write {}", path.display());
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(in_file)?;
@@ -43,13 +43,12 @@ pub fn write(shapes: &Shapes, seed: u64, path: &Path) -> anyhow::Result<()> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .large_file(false);
-    let tensors = shapes.tensors();
     let mut entry = |name: &str, bytes: &[u8]| -> anyhow::Result<()> {
         zip.start_file(format!("checkpoint/{name}"), options)?;
         zip.write_all(bytes)?;
         Ok(())
     };
-    entry("data.pkl", &pickle::state_dict("g_ema", &tensors)).with_context(in_file)?;
+    entry("data.pkl", &pickle::state_dict("g_ema", tensors)).with_context(in_file)?;
     entry("byteorder", b"little").with_context(in_file)?;
     let mut normal = Normal(seed);
     for (key, tensor) in tensors.iter().enumerate() {
@@ -109,7 +108,7 @@ pub fn command(args: &[String]) -> anyhow::Result<()> {
         w_dim: w_dim as usize,
         mapping_layers: mapping_layers as usize,
     };
-    write(&shapes, seed, Path::new(out))?;
+    write(&shapes.tensors(), seed, Path::new(out))?;
     println!(
         "{out}: {size}x{size}, channels {:?}, {:.2} GFLOP a frame, random weights",
         shapes.channels,

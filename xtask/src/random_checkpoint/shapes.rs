@@ -89,7 +89,7 @@ impl Shapes {
         let first = self.channels.first().copied().unwrap_or(1);
         list.push("input.input", &[1, first, 4, 4], 0.0, 1.0);
         list.styled_conv("conv1", first, first, w, false);
-        list.to_rgb("to_rgb1", first, w, self.channels.len());
+        list.rgb("to_rgb1", first, w, self.channels.len());
         for (i, pair) in self.channels.windows(2).enumerate() {
             let (before, here) = (pair[0], pair[1]);
             list.styled_conv(&format!("convs.{}", 2 * i), before, here, w, true);
@@ -98,7 +98,7 @@ impl Shapes {
         for (i, &here) in self.channels.iter().skip(1).enumerate() {
             let name = format!("to_rgbs.{i}");
             list.0.push(low_pass(format!("{name}.upsample.kernel")));
-            list.to_rgb(&name, here, w, self.channels.len());
+            list.rgb(&name, here, w, self.channels.len());
         }
         for layer in 0..2 * self.channels.len() - 1 {
             let side = 4 << layer.div_ceil(2);
@@ -165,7 +165,7 @@ impl List {
         self.push(&format!("{name}.activate.bias"), &[outputs], 0.0, 0.1);
     }
 
-    fn to_rgb(&mut self, name: &str, inputs: usize, w: usize, sizes: usize) {
+    fn rgb(&mut self, name: &str, inputs: usize, w: usize, sizes: usize) {
         // The picture is the sum over all sizes.
         let deviation = 0.3 / (sizes as f32).sqrt();
         self.push(&format!("{name}.bias"), &[1, 3, 1, 1], 0.0, 0.1);
