@@ -1,4 +1,8 @@
 //! What the ears cost: one hop of sound at usual rates. A hop lasts 5.3 ms.
+#![expect(
+    missing_docs,
+    reason = "criterion_group makes an undocumented function"
+)]
 
 use std::hint::black_box;
 

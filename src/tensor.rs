@@ -88,7 +88,7 @@ impl ChannelSet {
         let mut state = seed;
         for i in 0..wanted.min(channels) {
             let left = (channels - i) as u64;
-            let j = i + (u128::from(split_mix(&mut state)) * u128::from(left) >> 64) as usize;
+            let j = i + ((u128::from(split_mix(&mut state)) * u128::from(left)) >> 64) as usize;
             list.swap(i, j);
         }
         list.truncate(wanted);

@@ -12,6 +12,7 @@ mod bend;
 mod bend_opencv;
 mod docs;
 mod import;
+#[cfg(feature = "jack")]
 mod midi;
 mod perform;
 mod record;

@@ -50,7 +50,7 @@ pub(crate) struct EngineArgs {
     /// What runs the network: auto, tensorrt, cuda, coreml, directml or cpu
     #[arg(long, default_value = "auto")]
     pub(crate) provider: ProviderChoice,
-    /// The ONNX Runtime library [default: ORT_DYLIB_PATH, beside the program, the user's cache]
+    /// The ONNX Runtime library [default: `ORT_DYLIB_PATH`, beside the program, the user's cache]
     #[arg(long, value_name = "FILE")]
     pub(crate) ort_lib: Option<PathBuf>,
     /// GPU adapter for bends and window: auto, a number or a part of its name

@@ -186,7 +186,7 @@ mod tests {
         let mut header = b"\x93NUMPY\x01\x00".to_vec();
         let dict = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 1048576), }";
         let mut padded = dict.to_vec();
-        while (padded.len() + 11) % 64 != 0 {
+        while !(padded.len() + 11).is_multiple_of(64) {
             padded.push(b' ');
         }
         padded.push(b'\n');

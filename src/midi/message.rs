@@ -56,7 +56,7 @@ pub enum MidiMessage {
     },
 }
 
-/// Reads one message. `None` for what controls nothing here (SysEx, clock, pressure), for a
+/// Reads one message. `None` for what controls nothing here (`SysEx`, clock, pressure), for a
 /// message that is cut short, and for bytes that are no message. Bytes after it are ignored.
 pub fn parse(bytes: &[u8]) -> Option<MidiMessage> {
     let (&status, data) = bytes.split_first()?;

@@ -98,21 +98,35 @@ impl Overlay {
                 help_panel(&context);
             }
         });
-        for (id, deltas) in &output.textures_delta.set {
-            for delta in deltas {
-                self.renderer.update_texture(device, queue, *id, delta);
-            }
-        }
-        for id in &output.textures_delta.free {
-            self.renderer.free_texture(id);
-        }
-        output.textures_delta.clear();
+        self.take_textures(&mut output.textures_delta, device, queue);
         Painted {
             primitives: self
                 .context
                 .tessellate(output.shapes, output.pixels_per_point),
             pixels_per_point: output.pixels_per_point,
         }
+    }
+
+    /// Brings egui's changed textures to the GPU.
+    #[expect(
+        clippy::iter_over_hash_type,
+        reason = "each texture by itself: their order changes nothing"
+    )]
+    fn take_textures(
+        &mut self,
+        delta: &mut egui::TexturesDelta,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+    ) {
+        for (id, deltas) in &delta.set {
+            for delta in deltas {
+                self.renderer.update_texture(device, queue, *id, delta);
+            }
+        }
+        for id in &delta.free {
+            self.renderer.free_texture(id);
+        }
+        delta.clear();
     }
 
     /// Uploads what [`paint`](Self::paint) draws.

@@ -116,7 +116,12 @@ mod tests {
             for height in (1..400).step_by(13) {
                 let f = fit(width, height, Some((640, 360)), Scaler::Lanczos);
                 assert!(f.width <= 640 && f.height <= 360, "{f:?}");
-                assert!(f.width % 2 == 0 && f.height % 2 == 0 && f.width > 0 && f.height > 0);
+                assert!(
+                    f.width.is_multiple_of(2)
+                        && f.height.is_multiple_of(2)
+                        && f.width > 0
+                        && f.height > 0
+                );
             }
         }
     }
