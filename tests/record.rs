@@ -364,7 +364,7 @@ fn a_killed_encoder_leaves_a_playable_part() {
         panic!("{error}");
     };
     assert!(how.contains("SIGKILL"), "{how}");
-    assert_eq!(kept.0, [part.clone()]);
+    assert_eq!(kept.0, std::slice::from_ref(&part));
     assert!(error.to_string().contains("show.part.ts"), "{error}");
     assert!(matches!(
         push(&mut recorder, 20_000),

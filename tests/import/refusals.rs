@@ -112,7 +112,11 @@ fn damaged_files_never_panic() {
             for _ in 0..4 {
                 let at = split_mix(&mut state) as usize;
                 // Half of the damage goes to the head, where the pickle is.
-                let span = if at % 2 == 0 { 8000 } else { bytes.len() };
+                let span = if at.is_multiple_of(2) {
+                    8000
+                } else {
+                    bytes.len()
+                };
                 let len = bytes.len();
                 bytes[(at / 2) % span.min(len)] = split_mix(&mut state) as u8;
             }
