@@ -109,18 +109,20 @@ fn sound_and_midi_reach_the_picture_in_the_window() {
     let quiet = loop {
         let shot = display.shot("quiet");
         if shot.lit().is_some_and(|[_, _, w, h]| w >= 400 && h >= 400) {
-            break shot;
+            // Opening, the window may still change its size.
+            std::thread::sleep(Duration::from_millis(500));
+            if difference(&shot, &display.shot("still")) < 0.5 {
+                break shot;
+            }
         }
         assert!(show.try_wait().unwrap().is_none(), "it ended: {}", log());
         assert!(
-            started.elapsed() < Duration::from_secs(40),
-            "no picture: {}",
+            started.elapsed() < Duration::from_secs(60),
+            "no picture that stands still: {}",
             log()
         );
         std::thread::sleep(Duration::from_millis(200));
     };
-    let still = difference(&quiet, &display.shot("quiet2"));
-    assert!(still < 0.5, "the picture moves in silence: {still}");
 
     // Sound, through the sound server's monitor.
     let mut player = pulse.command("paplay").arg(&tone).spawn().unwrap();
