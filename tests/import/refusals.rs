@@ -16,7 +16,7 @@ fn refuse(checkpoint: &Path) -> ImportError {
     let started = Instant::now();
     let result =
         bendwave::import::import(checkpoint, &parent.path().join("out"), Default::default());
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(30));
     let error = result.unwrap_err();
     assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     error
@@ -126,7 +126,7 @@ fn damaged_files_never_panic() {
             let started = Instant::now();
             let out = parent.path().join("out");
             let result = bendwave::import::import(&file, &out, Default::default());
-            assert!(started.elapsed() < Duration::from_secs(5));
+            assert!(started.elapsed() < Duration::from_secs(30));
             assert_eq!(result.is_ok(), out.exists());
             refused += usize::from(result.is_err());
         }
