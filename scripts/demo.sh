@@ -12,7 +12,7 @@ VIDEO=demo.mp4
 
 # Vulkan's Wayland layer complains on stderr when this is missing, even where there is no Wayland.
 if [[ -z ${XDG_RUNTIME_DIR:-} ]]; then
-    mkdir -p -m 700 build/runtime
+    mkdir -p build/runtime && chmod 700 build/runtime
     export XDG_RUNTIME_DIR=$PWD/build/runtime
 fi
 

@@ -109,6 +109,10 @@ sha256_of() {
 # channel that has it for every platform and with a hash to check. Python does not run it.
 need_onnxruntime() {
     local version=1.31.1 cache platform library want
+    if [[ -n ${ORT_DYLIB_PATH:-} ]]; then
+        [[ -e $ORT_DYLIB_PATH ]] || die "ORT_DYLIB_PATH names $ORT_DYLIB_PATH, which is not there"
+        return
+    fi
     case $(uname -s) in
         Darwin) cache=$HOME/Library/Caches ;;
         *) cache=${XDG_CACHE_HOME:-$HOME/.cache} ;;
