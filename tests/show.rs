@@ -137,7 +137,10 @@ fn probe() {
     maker.join().unwrap();
     listener.join().unwrap();
     match ended {
-        Ok(ended) => say(format!("ended {ended:?}")),
+        Ok(report) => say(format!(
+            "ended {:?} lost {} drawn {}",
+            report.ended, report.devices_lost, report.drawn
+        )),
         Err(error) => {
             say(format!("error {error}"));
             std::process::exit(2);
@@ -183,11 +186,14 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Waits until the probe says `text`.
+    /// Waits until the probe says a line that begins with `text`.
     #[track_caller]
-    fn expect(&mut self, text: &str) {
+    fn expect(&mut self, text: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !self.heard.iter().any(|line| line.starts_with(text)) {
+        loop {
+            if let Some(line) = self.heard.iter().find(|line| line.starts_with(text)) {
+                return line.clone();
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             match self.said.recv_timeout(left) {
                 Ok(line) => self.heard.push(line),
@@ -217,10 +223,15 @@ impl<'a> Window<'a> {
         found.unwrap_or_else(|| panic!("{name}: the screen is not as wanted: lit {last:?}"))
     }
 
-    /// Waits until the window has the keyboard, then presses a key.
+    /// Waits until the window has the keyboard, then presses a key. With `give_focus` it is given
+    /// the keyboard first, which is what a window manager does.
     #[track_caller]
-    fn key(&self, name: &str) {
+    fn key(&self, name: &str, give_focus: bool) {
         wait_for("the keyboard's focus", || {
+            if give_focus {
+                let search = ["search", "--name", "^probe$", "windowfocus"];
+                self.display.run("xdotool", &search);
+            }
             let focus = self
                 .display
                 .run("xdotool", &["getwindowfocus", "getwindowname"]);
@@ -266,7 +277,7 @@ fn a_picture_of_the_windows_size_is_shown_byte_by_byte() {
             );
         }
     }
-    window.key("Escape");
+    window.key("Escape", true);
     window.expect("Quit");
     window.expect("ended ByPerformer");
     assert_eq!(window.end(), Some(0));
@@ -290,32 +301,32 @@ fn keys_do_what_they_say() {
         assert_eq!(shot.pixel(x, y), rgb, "at {x},{y}");
     }
 
-    window.key("b");
+    window.key("b", false);
     window.wait_shot("black", |shot| shot.lit().is_none());
     window.expect("Blackout(true)");
-    window.key("b");
+    window.key("b", false);
     window.wait_shot("light", full);
     window.expect("Blackout(false)");
 
-    window.key("space");
+    window.key("space", false);
     window.expect("NextSeed");
-    window.key("p");
+    window.key("p", false);
     window.expect("Pause(true)");
 
     // The overlay covers a part of the left bar, which was black.
-    window.key("s");
+    window.key("s", false);
     let numbers = |shot: &Shot| shot.lit().is_some_and(|lit| lit[0] < 60);
     window.wait_shot("overlay", numbers);
-    window.key("Tab");
+    window.key("Tab", false);
     window.wait_shot("overlay-off", full);
-    window.key("h");
+    window.key("h", false);
     window.wait_shot("help", |shot| {
         shot.pixel(320, 90) != [255, 0, 0] && !full_white(shot)
     });
-    window.key("h");
+    window.key("h", false);
     window.wait_shot("help-off", full);
 
-    window.key("f");
+    window.key("f", false);
     // openbox frames the window; the picture is the window's 128 rows.
     window.wait_shot("windowed", |shot| {
         (0..shot.height).any(|y| {
@@ -328,9 +339,9 @@ fn keys_do_what_they_say() {
             })
         }) && shot.pixel(490, 350) != [255, 255, 255]
     });
-    window.key("f");
+    window.key("f", false);
     window.wait_shot("fullscreen-again", full);
-    window.key("Escape");
+    window.key("Escape", false);
     window.expect("ended ByPerformer");
     assert_eq!(window.end(), Some(0));
 }
@@ -346,7 +357,7 @@ fn without_a_window_manager_fullscreen_still_fills_the_screen() {
     };
     let mut window = Window::open(&display, "corners=64 window=128x128 fullscreen");
     window.wait_shot("bare", |shot| shot.lit() == Some([140, 0, 360, 360]));
-    window.key("Escape");
+    window.key("Escape", false);
     window.expect("ended ByPerformer");
 }
 
@@ -362,12 +373,31 @@ fn the_picture_comes_back_after_the_device_is_lost() {
     window.wait_shot("before", |shot| shot.lit() == Some([0, 0, 200, 200]));
     std::thread::sleep(Duration::from_secs(2));
     // A key makes it draw: what a dead device had left on the screen does not count.
-    window.key("b");
+    window.key("b", true);
     window.wait_shot("lost-black", |shot| shot.lit().is_none());
-    window.key("b");
+    window.key("b", true);
     window.wait_shot("after", |shot| shot.lit() == Some([0, 0, 200, 200]));
-    window.expect("ended Duration");
+    window.expect("ended Duration lost 1 ");
     assert_eq!(window.end(), Some(0));
+}
+
+#[test]
+fn the_window_draws_new_pictures_only_and_no_faster_than_the_monitor() {
+    let Some(display) = Display::start(400, 300, false) else {
+        return;
+    };
+    let drawn = |settings: &str| -> u64 {
+        let mut window = Window::open(&display, settings);
+        let line = window.expect("ended Duration lost 0 drawn ");
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    // The X server does not wait for any monitor, and pictures come 100 times a second.
+    let moving = drawn("corners=64 window=200x200 moving duration=3000");
+    assert!(moving <= 3 * 61 + 3, "{moving} drawn in 3 s at 60 Hz");
+    assert!(moving >= 20, "{moving} drawn in 3 s");
+    // Opening, mapping and resizing draw a few times; nothing else happens.
+    let still = drawn("corners=64 window=200x200 duration=3000");
+    assert!((1..=10).contains(&still), "{still} drawn of one picture");
 }
 
 #[test]

@@ -444,6 +444,38 @@ mod tests {
         worst
     }
 
+    #[test]
+    fn the_uniform_is_laid_out_as_in_the_shader() {
+        use super::Params;
+        use std::mem::offset_of;
+        let source = include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/shaders/present/blit.wgsl"
+        ));
+        let module = naga::front::wgsl::parse_str(source).unwrap();
+        let (_, found) = module
+            .types
+            .iter()
+            .find(|(_, t)| t.name.as_deref() == Some("Params"))
+            .unwrap();
+        let naga::TypeInner::Struct { members, span } = &found.inner else {
+            panic!("Params is no struct");
+        };
+        let offsets: Vec<(&str, usize)> = members
+            .iter()
+            .map(|m| (m.name.as_deref().unwrap(), m.offset as usize))
+            .collect();
+        let wanted = [
+            ("origin", offset_of!(Params, origin)),
+            ("step", offset_of!(Params, step)),
+            ("size", offset_of!(Params, size)),
+            ("filter_kind", offset_of!(Params, filter_kind)),
+            ("linear_target", offset_of!(Params, linear_target)),
+        ];
+        assert_eq!(offsets, wanted);
+        assert_eq!(*span as usize, size_of::<Params>());
+    }
+
     const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
 
     #[test]

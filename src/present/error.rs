@@ -1,6 +1,7 @@
 //! Why there is no window.
 
 use super::Monitor;
+use crate::gpu::GpuError;
 
 /// Why presenting failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,11 +24,8 @@ pub enum PresentError {
     #[error("the window cannot be opened: {0}")]
     Window(String),
     /// No adapter draws in this window.
-    #[error(
-        "no GPU adapter can draw in this window: {0}. Install a Vulkan driver (on Debian and \
-         Ubuntu the package mesa-vulkan-drivers has a software one)"
-    )]
-    NoAdapter(String),
+    #[error("nothing can draw in the window: {0}")]
+    Gpu(#[from] GpuError),
     /// The windowing system ended.
     #[error("the window system failed: {0}")]
     EventLoop(String),

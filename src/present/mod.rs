@@ -29,6 +29,7 @@ pub use monitor::{Monitor, monitors};
 pub use stats::Stats;
 
 use crate::frame::SharedFrame;
+use crate::gpu::AdapterChoice;
 use crate::rt::latest;
 
 /// How to open the window.
@@ -44,6 +45,8 @@ pub struct PresentOptions {
     pub window_size: (u32, u32),
     /// Whether the overlay is on from the start.
     pub stats: bool,
+    /// What draws in the window.
+    pub adapter: AdapterChoice,
     /// Leaves by itself after this time.
     pub duration: Option<Duration>,
     /// For tests: gives the GPU device up after this time, as a driver's reset would.
@@ -58,6 +61,7 @@ impl Default for PresentOptions {
             fullscreen: true,
             window_size: (1024, 1024),
             stats: false,
+            adapter: AdapterChoice::Auto,
             duration: None,
             lose_device_after: None,
         }
@@ -104,6 +108,18 @@ pub enum Ended {
     Stopped,
 }
 
+/// What happened at the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Why it closed.
+    pub ended: Ended,
+    /// Times that it drew.
+    pub drawn: u64,
+    /// GPU devices opened anew because the one before was lost.
+    pub devices_lost: u32,
+}
+
 /// Shows pictures until the performer leaves, the time is over or `stop` is set.
 ///
 /// Call it on the main thread, once a process.
@@ -111,7 +127,7 @@ pub enum Ended {
 /// # Errors
 /// No display, no such monitor, no adapter for the window. After the first picture nothing ends
 /// it but the window system itself.
-pub fn run(options: PresentOptions, links: Links) -> Result<Ended, PresentError> {
+pub fn run(options: PresentOptions, links: Links) -> Result<Report, PresentError> {
     window::run(options, links)
 }
 

@@ -199,6 +199,8 @@ fn stats_panel(context: &egui::Context, stats: &Stats, own: &WindowStats) {
         return;
     }
     panel(context, "words", Align2::LEFT_BOTTOM, [12.0, -12.0], |ui| {
+        // Long ones wrap at the window's edge.
+        ui.set_max_width(context.content_rect().width() - 44.0);
         let from = stats.errors.len().saturating_sub(4);
         for error in &stats.errors[from..] {
             ui.label(RichText::new(error).color(Color32::from_rgb(255, 130, 110)));

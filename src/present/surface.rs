@@ -1,7 +1,6 @@
 //! The window's surface and the device that draws on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use wgpu::CurrentSurfaceTexture as Current;
 use winit::window::Window;
@@ -10,6 +9,7 @@ use super::blit::{Blitter, Filter};
 use super::overlay::{Overlay, Painted, Shown, WindowStats};
 use super::{PresentError, Stats};
 use crate::frame::Frame;
+use crate::gpu::{self, AdapterChoice, Gpu, GpuError};
 
 /// What became of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,56 +26,26 @@ pub(super) enum Drawn {
 
 /// Device, surface and what draws on it. Lives as long as the device.
 pub(super) struct Canvas {
-    device: wgpu::Device,
-    queue: wgpu::Queue,
+    gpu: Gpu,
     surface: wgpu::Surface<'static>,
     config: wgpu::SurfaceConfiguration,
     blitter: Blitter,
     overlay: Overlay,
-    software: bool,
-    lost: Arc<AtomicBool>,
-    /// Name of the adapter.
-    pub(super) adapter: String,
     largest_side: u32,
 }
 
 impl Canvas {
     /// Opens a device that can present to `window`.
-    pub(super) fn new(window: &Arc<Window>) -> Result<Self, PresentError> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    pub(super) fn new(window: &Arc<Window>, choice: &AdapterChoice) -> Result<Self, PresentError> {
+        let instance = gpu::instance();
         let surface = instance
             .create_surface(Arc::clone(window))
-            .map_err(|error| PresentError::NoAdapter(error.to_string()))?;
-        let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            compatible_surface: Some(&surface),
-            ..Default::default()
-        }))
-        .map_err(|error| PresentError::NoAdapter(error.to_string()))?;
-        let info = adapter.get_info();
-        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
-            label: Some("present"),
-            // The adapter's own: a wall of projectors may be wider than the defaults.
-            required_limits: wgpu::Limits {
-                max_texture_dimension_2d: adapter.limits().max_texture_dimension_2d,
-                ..wgpu::Limits::downlevel_defaults()
-            },
-            ..Default::default()
-        }))
-        .map_err(|error| PresentError::NoAdapter(error.to_string()))?;
-
-        let lost = Arc::new(AtomicBool::new(false));
-        let gone = Arc::clone(&lost);
-        device.set_device_lost_callback(move |reason, message| {
-            log::warn!("the window's GPU device is lost ({reason:?}): {message}");
-            gone.store(true, Ordering::Relaxed);
-        });
-        // Without a handler an error would be a panic.
-        device.on_uncaptured_error(Arc::new(|error| log::error!("drawing: {error}")));
-
+            .map_err(|error| PresentError::Window(error.to_string()))?;
+        let adapter = gpu::pick(&instance, choice, Some(&surface))?;
+        let gpu = Gpu::open(&adapter)?;
         let capabilities = surface.get_capabilities(&adapter);
         let format = choose_format(&capabilities.formats).ok_or_else(|| {
-            PresentError::NoAdapter(format!("{} has no format for this window", info.name))
+            PresentError::Window(format!("{} has no 8-bit format for it", gpu.adapter()))
         })?;
         let size = window.inner_size();
         let config = wgpu::SurfaceConfiguration {
@@ -90,21 +60,22 @@ impl Canvas {
             alpha_mode: wgpu::CompositeAlphaMode::Auto,
             view_formats: Vec::new(),
         };
-        log::info!("window: {} ({}), {format:?}", info.name, info.backend);
+        log::info!("window: {}, {format:?}", gpu.adapter());
         let mut canvas = Self {
-            blitter: Blitter::new(&device, format),
-            overlay: Overlay::new(&device, format),
-            software: info.device_type == wgpu::DeviceType::Cpu,
-            adapter: info.name,
-            largest_side: device.limits().max_texture_dimension_2d,
-            device,
-            queue,
+            blitter: Blitter::new(gpu.device(), format),
+            overlay: Overlay::new(gpu.device(), format),
+            largest_side: gpu.device().limits().max_texture_dimension_2d,
+            gpu,
             surface,
             config,
-            lost,
         };
         canvas.resize(size.width, size.height);
         Ok(canvas)
+    }
+
+    /// Name of the adapter.
+    pub(super) fn adapter(&self) -> &str {
+        &self.gpu.adapter().name
     }
 
     /// Follows the window's size.
@@ -112,13 +83,14 @@ impl Canvas {
         self.config.width = width.min(self.largest_side);
         self.config.height = height.min(self.largest_side);
         if width > 0 && height > 0 {
-            self.surface.configure(&self.device, &self.config);
+            self.surface.configure(self.gpu.device(), &self.config);
         }
     }
 
     /// Makes `frame` the picture.
     pub(super) fn upload(&mut self, frame: &Frame) {
-        self.blitter.upload(&self.device, &self.queue, frame);
+        self.blitter
+            .upload(self.gpu.device(), self.gpu.queue(), frame);
     }
 
     /// Columns and rows of the picture.
@@ -134,18 +106,31 @@ impl Canvas {
         own: &WindowStats,
         scale: f32,
     ) -> Painted {
-        self.overlay
-            .layout(&self.device, &self.queue, shown, stats, own, scale)
+        self.overlay.layout(
+            self.gpu.device(),
+            self.gpu.queue(),
+            shown,
+            stats,
+            own,
+            scale,
+        )
     }
 
-    /// Whether the device is gone.
-    pub(super) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+    /// Whether the device is gone. Other errors of earlier drawings are logged: the next picture
+    /// may well succeed.
+    fn is_lost(&self) -> bool {
+        match self.gpu.check() {
+            Ok(()) => false,
+            Err(error) => {
+                log::warn!("the window: {error}");
+                matches!(error, GpuError::Lost(_))
+            }
+        }
     }
 
     /// Gives the device up, as a driver's reset would.
     pub(super) fn lose(&self) {
-        self.device.destroy();
+        self.gpu.device().destroy();
     }
 
     /// Draws the picture, unless `black`, and over it what the overlay painted.
@@ -176,14 +161,13 @@ impl Canvas {
         let view = target
             .texture
             .create_view(&wgpu::TextureViewDescriptor::default());
-        let mut encoder = self
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor {
-                label: Some("present"),
-            });
+        let (device, queue) = (self.gpu.device(), self.gpu.queue());
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor {
+            label: Some("present"),
+        });
         let before = painted.map(|painted| {
             self.overlay
-                .prepare(&self.device, &self.queue, &mut encoder, painted, size)
+                .prepare(device, queue, &mut encoder, painted, size)
         });
         {
             let mut pass = encoder
@@ -202,20 +186,19 @@ impl Canvas {
                 })
                 .forget_lifetime();
             if !black {
-                let software = self.software;
-                self.blitter
-                    .draw(&self.queue, &mut pass, size, |picture, place| {
-                        Filter::choose(picture, place, software)
-                    });
+                let software = self.gpu.is_software();
+                self.blitter.draw(queue, &mut pass, size, |picture, place| {
+                    Filter::choose(picture, place, software)
+                });
             }
             if let Some(painted) = painted {
                 self.overlay.paint(&mut pass, painted, size);
             }
         }
         let commands = before.into_iter().flatten().chain([encoder.finish()]);
-        self.queue.submit(commands);
+        queue.submit(commands);
         window.pre_present_notify();
-        self.queue.present(target);
+        queue.present(target);
         if suboptimal {
             let size = window.inner_size();
             self.resize(size.width, size.height);

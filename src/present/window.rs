@@ -15,14 +15,14 @@ use winit::window::{Fullscreen, Window, WindowId};
 use super::keys::{self, Action};
 use super::overlay::{self, Painted, Shown, WindowStats};
 use super::surface::{Canvas, Drawn};
-use super::{Command, Ended, Links, PresentError, PresentOptions, Stats, monitor};
+use super::{Command, Ended, Links, PresentError, PresentOptions, Report, Stats, monitor};
 use crate::frame::SharedFrame;
 
 /// How often to look for a new picture once the monitor could show one.
 const POLL: Duration = Duration::from_millis(2);
 /// Wait before another try when nothing can be shown.
 const HIDDEN: Duration = Duration::from_millis(100);
-/// Wait before another try to open a device.
+/// Shortest time between two tries to open a device.
 const REBUILD: Duration = Duration::from_secs(1);
 /// What a window manager gets to place a window.
 const PLACE_GRACE: Duration = Duration::from_millis(400);
@@ -38,7 +38,7 @@ pub(super) fn event_loop() -> Result<EventLoop<()>, PresentError> {
         .map_err(|error| PresentError::NoDisplay(error.to_string()))
 }
 
-pub(super) fn run(options: PresentOptions, links: Links) -> Result<Ended, PresentError> {
+pub(super) fn run(options: PresentOptions, links: Links) -> Result<Report, PresentError> {
     let event_loop = event_loop()?;
     let now = Instant::now();
     let mut app = App {
@@ -65,16 +65,22 @@ pub(super) fn run(options: PresentOptions, links: Links) -> Result<Ended, Presen
         draw_at: now,
         place_check_at: None,
         meter: Meter::new(now),
+        devices_lost: 0,
         started: now,
         outcome: None,
     };
     let ran = event_loop.run_app(&mut app);
     app.send(Command::Quit);
-    match (app.outcome, ran) {
-        (Some(outcome), _) => outcome,
-        (None, Ok(())) => Ok(Ended::ByPerformer),
-        (None, Err(error)) => Err(PresentError::EventLoop(error.to_string())),
-    }
+    let ended = match (app.outcome, ran) {
+        (Some(outcome), _) => outcome?,
+        (None, Ok(())) => Ended::ByPerformer,
+        (None, Err(error)) => return Err(PresentError::EventLoop(error.to_string())),
+    };
+    Ok(Report {
+        ended,
+        drawn: app.meter.total,
+        devices_lost: app.devices_lost,
+    })
 }
 
 /// Pictures a second, over about a second.
@@ -82,6 +88,7 @@ struct Meter {
     since: Instant,
     count: u32,
     fps: f32,
+    total: u64,
 }
 
 impl Meter {
@@ -90,11 +97,13 @@ impl Meter {
             since,
             count: 0,
             fps: 0.0,
+            total: 0,
         }
     }
 
     fn add(&mut self, now: Instant) {
         self.count += 1;
+        self.total += 1;
         self.settle(now);
     }
 
@@ -134,6 +143,7 @@ struct App {
     draw_at: Instant,
     place_check_at: Option<Instant>,
     meter: Meter,
+    devices_lost: u32,
     started: Instant,
     outcome: Option<Result<Ended, PresentError>>,
 }
@@ -186,7 +196,7 @@ impl App {
             .create_window(attributes)
             .map_err(|error| PresentError::Window(error.to_string()))?;
         let window = Arc::new(window);
-        self.canvas = Some(Canvas::new(&window)?);
+        self.canvas = Some(Canvas::new(&window, &self.options.adapter)?);
         self.window = Some(window);
         self.placed();
         self.read_interval();
@@ -221,8 +231,9 @@ impl App {
         self.dirty = true;
     }
 
-    /// Without a window manager (a bare X server that only plays), nobody makes windows fullscreen
-    /// or gives them the keyboard: then the window takes both itself.
+    /// Asks for the keyboard if it went elsewhere. Without a window manager (a bare X server that
+    /// only plays) nobody makes windows fullscreen: then the window takes the monitor's place
+    /// itself.
     fn check_place(&mut self, now: Instant) {
         if self.place_check_at.is_none_or(|at| now < at) {
             return;
@@ -257,18 +268,18 @@ impl App {
         if self.canvas.is_some() || now < self.rebuild_at {
             return;
         }
-        match Canvas::new(window) {
+        // At most once a second, whether it fails or is lost again at once.
+        self.rebuild_at = now + REBUILD;
+        match Canvas::new(window, &self.options.adapter) {
             Ok(canvas) => {
-                log::info!("the window draws again, on {}", canvas.adapter);
+                log::info!("the window draws again, on {}", canvas.adapter());
                 self.canvas = Some(canvas);
+                self.devices_lost += 1;
                 self.upload = self.frame.is_some();
                 self.painted = None;
                 self.dirty = true;
             }
-            Err(error) => {
-                log::warn!("{error}; trying again");
-                self.rebuild_at = now + REBUILD;
-            }
+            Err(error) => log::warn!("{error}; trying again"),
         }
     }
 
@@ -295,7 +306,7 @@ impl App {
                 shown_fps: self.meter.fps,
                 picture: canvas.picture_size(),
                 window: (size.width, size.height),
-                adapter: canvas.adapter.clone(),
+                adapter: canvas.adapter().to_owned(),
                 black: self.black,
                 paused: self.paused,
             };
@@ -316,7 +327,6 @@ impl App {
             Drawn::Lost => {
                 self.canvas = None;
                 self.painted = None;
-                self.rebuild_at = now;
             }
         }
     }
@@ -389,6 +399,12 @@ impl ApplicationHandler for App {
             }
             _ => {}
         }
+    }
+
+    fn exiting(&mut self, _: &ActiveEventLoop) {
+        // While the connection to the display still stands.
+        self.canvas = None;
+        self.window = None;
     }
 
     fn about_to_wait(&mut self, event_loop: &ActiveEventLoop) {
