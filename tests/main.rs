@@ -10,6 +10,7 @@
 mod architecture;
 mod audio;
 mod audio_live;
+mod bench_command;
 mod bend;
 mod bend_opencv;
 mod docs;

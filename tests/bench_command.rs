@@ -1,0 +1,42 @@
+//! `bendwave bench` measures all stages and writes what it prints.
+
+use crate::support::program::{succeed, text, tiny_model};
+
+#[test]
+fn every_stage_is_timed() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny_model(dir.path());
+    let json = dir.path().join("numbers.json");
+    let output = succeed(&[
+        "bench",
+        "--model",
+        text(&model),
+        "--frames",
+        "3",
+        "--bend-on",
+        "cpu",
+        "--json",
+        text(&json),
+    ]);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let all: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let stages = all["stages"].as_array().unwrap();
+    for wanted in [
+        "chain, no bends",
+        "one fused session",
+        "3 bends on the CPU",
+        "of which the bends",
+        "RGBA",
+    ] {
+        let stage = stages
+            .iter()
+            .find(|s| s["name"].as_str().unwrap().contains(wanted))
+            .unwrap_or_else(|| panic!("{wanted}: {all}"));
+        assert!(
+            stage["p50_secs"].as_f64().unwrap() > 0.0
+                && stage["p99_secs"].as_f64() >= stage["p50_secs"].as_f64()
+        );
+        assert!(printed.contains(wanted), "{printed}");
+    }
+    assert!(all["matrix_product_flops"].as_f64().unwrap() > 0.0);
+}
