@@ -141,9 +141,14 @@ fn providers(args: &DevicesArgs) -> Section {
 }
 
 fn monitors() -> Section {
-    let (monitors, problem) = match present::monitors() {
-        Ok(monitors) => (monitors, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
+    let (monitors, problem) = if present::has_display() {
+        match present::monitors() {
+            Ok(monitors) => (monitors, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        }
+    } else {
+        let why = "there is no display (DISPLAY and WAYLAND_DISPLAY are empty)";
+        (Vec::new(), Some(why.to_owned()))
     };
     Section {
         key: "monitors",
