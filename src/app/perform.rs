@@ -181,13 +181,14 @@ fn bind(mapping: &Mapping, path: Option<&Path>, stage: &Stage) -> Controls {
         .iter()
         .map(|c| patch.find(&c.target))
         .collect();
-    let missing: Vec<&str> = mapping
+    let mut missing: Vec<&str> = mapping
         .controls
         .iter()
         .zip(&numbers)
         .filter(|(c, n)| n.is_none() && c.action().is_none())
         .map(|(c, _)| c.target.as_str())
         .collect();
+    missing.dedup();
     if !missing.is_empty() {
         // A mapping serves many scenes: a knob without a target here is no error.
         say(&format!(

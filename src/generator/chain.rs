@@ -358,9 +358,8 @@ impl Generator {
         let layers = self.maps.len();
         let residence = self.residence;
         for index in 0..=layers {
-            let stage = &mut self.stages[index];
-            let failed = |e: ort::Error| run_error(&self.manifest.to_rgb.file, &e);
-            let binding = &mut stage.binding;
+            let Stage { name, binding, .. } = &mut self.stages[index];
+            let failed = |e: ort::Error| run_error(name, &e);
             residence
                 .refresh(binding, "style", &self.styles[index])
                 .map_err(failed)?;
@@ -377,7 +376,7 @@ impl Generator {
                 let skip = &self.rgb[index / 2 - 1];
                 residence.refresh(binding, "rgb_in", skip).map_err(failed)?;
             }
-            stage.run()?;
+            self.stages[index].run()?;
             if index < layers {
                 bend(index, self.maps[index].maps());
             }
