@@ -97,6 +97,8 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
         fullscreen: !args.windowed,
         stats: args.stats,
         duration,
+        // `auto` and every name is an adapter choice: this cannot fail.
+        adapter: args.engine.gpu.parse().unwrap_or_default(),
         ..PresentOptions::default()
     };
     let shown = present::run(

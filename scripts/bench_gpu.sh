@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# bench_gpu.sh OUT: on a machine with an NVIDIA GPU and an ONNX Runtime library with CUDA (named by
+# ORT_DYLIB_PATH), times the slim 256 px network and config-F at 1024 px (random weights of the true
+# shapes) with bends off and on, and writes JSON to the folder OUT. Needs a release build.
+
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+OUT=${1:?bench_gpu.sh OUT}
+mkdir -p "$OUT" build
+for shape in "slim 256 slim" "config-f 1024 config-f"; do
+    read -r name size channels <<<"$shape"
+    checkpoint=build/$name.pt
+    [[ -f $checkpoint ]] || "$XTASK" random-checkpoint --size "$size" --channels "$channels" --out "$checkpoint"
+    "$BENDWAVE" import "$checkpoint" --out "build/models/$name"
+    for provider in cuda tensorrt; do
+        "$BENDWAVE" bench --model "build/models/$name" --provider "$provider" --frames 200 \
+            --json "$OUT/$name-$provider.json" || say "no numbers for $name on $provider"
+    done
+done
