@@ -158,8 +158,9 @@ def main():
     print(json.dumps(report, indent=2))
     if a.sheet:
         from PIL import Image
+        Path(a.sheet).parent.mkdir(parents=True, exist_ok=True)
         page = Image.fromarray(sheet(make(latents(range(64))), 8))
-        scale = max(1, 128 // size)
+        scale = max(1, 96 // size)
         page.resize((page.width * scale, page.height * scale), Image.BICUBIC).save(a.sheet)
 
 

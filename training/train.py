@@ -203,7 +203,7 @@ def main():
     ap.add_argument("--recipe", default=str(Path(__file__).parent / "recipe.json"))
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     ap.add_argument("--workers", type=int, default=1,
-                    help="processes of one thread that share each batch; on a busy CPU faster than threads")
+                    help="processes of one thread that share each batch, for a CPU busy with other work")
     ap.add_argument("--rank", type=int, default=0, help=argparse.SUPPRESS)
     ap.add_argument("--meet", help=argparse.SUPPRESS)
     ap.add_argument("--threads", type=int, default=0)
