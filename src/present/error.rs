@@ -21,7 +21,9 @@ pub enum PresentError {
         available: Vec<Monitor>,
     },
     /// The window could not be opened.
-    #[error("the window cannot be opened: {0}")]
+    #[error(
+        "the window cannot be opened: {0} (without a graphics driver, a software one will do: on Debian mesa-vulkan-drivers)"
+    )]
     Window(String),
     /// No adapter draws in this window.
     #[error("nothing can draw in the window: {0}")]
