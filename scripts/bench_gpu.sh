@@ -8,10 +8,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 OUT=${1:?bench_gpu.sh OUT}
 mkdir -p "$OUT" build
-for shape in "slim 256 slim" "config-f 1024 config-f"; do
-    read -r name size channels <<<"$shape"
+for shape in "slim 256 slim 128 2" "config-f 1024 config-f 512 8"; do
+    read -r name size channels w_dim depth <<<"$shape"
     checkpoint=build/$name.pt
-    [[ -f $checkpoint ]] || "$XTASK" random-checkpoint --size "$size" --channels "$channels" --out "$checkpoint"
+    [[ -f $checkpoint ]] || "$XTASK" random-checkpoint --size "$size" --channels "$channels" \
+        --w-dim "$w_dim" --mapping-layers "$depth" --out "$checkpoint"
     "$BENDWAVE" import "$checkpoint" --out "build/models/$name"
     for provider in cuda tensorrt; do
         "$BENDWAVE" bench --model "build/models/$name" --provider "$provider" --frames 200 \

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
         manifest.resolution,
         manifest.layers.len(),
         report.parameters as f64 / 1e6,
-        report.flop_per_frame / 1e9,
+        manifest.flop_per_frame() / 1e9,
         started.elapsed().as_secs_f64()
     ));
     print(&args.out.display().to_string())

@@ -50,7 +50,8 @@ pub struct Manifest {
 impl Manifest {
     /// Floating-point operations of one picture's convolutions, two per multiply-add: 3×3
     /// convolutions (an up-sampling one at its input's resolution), the 4×4 FIR behind each
-    /// up-sampling one, and the 1×1 of each `ToRGB`.
+    /// up-sampling one, the 1×1 of each `ToRGB`, and the FIR of
+    /// the RGB skip.
     pub fn flop_per_frame(&self) -> f64 {
         let mut total = 0.0;
         let mut channels_in = self.layers.first().map_or(0, |l| l.channels);
@@ -63,7 +64,8 @@ impl Manifest {
             if up {
                 total += 2.0 * 16.0 * c_out * plane;
             } else {
-                total += 2.0 * 3.0 * c_out * plane;
+                let skip = if layer.layer > 0 { 24.0 } else { 0.0 };
+                total += plane * (2.0 * 3.0 * c_out + skip);
             }
             channels_in = layer.channels;
         }

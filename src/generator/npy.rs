@@ -77,21 +77,6 @@ pub fn read_from_npz(path: &Path, name: &str) -> Result<Array, NpyError> {
     parse(&bytes).map_err(|why| format_error(path, format!("array `{name}` {why}")))
 }
 
-/// Names of the arrays of a `.npz` file.
-///
-/// # Errors
-/// When it cannot be read or is no `.npz`.
-pub fn names_in_npz(path: &Path) -> Result<Vec<String>, NpyError> {
-    let file = File::open(path).map_err(io_error(path))?;
-    let zip = zip::ZipArchive::new(BufReader::new(file))
-        .map_err(|e| format_error(path, format!("is no .npz file: {e}")))?;
-    Ok(zip
-        .file_names()
-        .filter_map(Result::ok)
-        .filter_map(|n| n.strip_suffix(".npy").map(str::to_owned))
-        .collect())
-}
-
 /// Writes a `.npy` file of f4.
 ///
 /// # Errors

@@ -47,8 +47,6 @@ pub struct ImportReport {
     pub manifest: Manifest,
     /// Number of weights and biases.
     pub parameters: usize,
-    /// Floating-point operations of one frame, two per multiply-add.
-    pub flop_per_frame: f64,
     /// What the checkpoint lacked and how it was filled in, one sentence each.
     pub notes: Vec<String>,
 }
@@ -211,7 +209,6 @@ pub fn import(
     staging.commit()?;
     Ok(ImportReport {
         parameters: net.parameters(),
-        flop_per_frame: net.flop_per_frame(),
         manifest,
         notes,
     })

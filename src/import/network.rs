@@ -88,26 +88,4 @@ impl Network {
                 .map(|l| linear(&l.style) + l.weight.len() + l.bias.len())
                 .sum::<usize>()
     }
-
-    /// Floating-point operations (two per multiply-add) of one frame's convolutions and low-pass
-    /// filters; the rest is small beside them.
-    pub(super) fn flop_per_frame(&self) -> f64 {
-        let mut total = 0.0;
-        for layer in &self.layers {
-            let out = (layer.resolution * layer.resolution) as f64;
-            let channels = (layer.inputs * layer.outputs) as f64;
-            // A transposed conv with stride 2 visits every input pixel once.
-            let (visits, filter) = if layer.up.is_some() {
-                (out / 4.0, 32.0 * out * layer.outputs as f64)
-            } else {
-                (out, 0.0)
-            };
-            total += 18.0 * visits * channels + filter;
-        }
-        for (i, rgb) in self.to_rgbs.iter().enumerate() {
-            let side = (4_usize << i) as f64;
-            total += side * side * (6.0 * rgb.inputs as f64 + if i > 0 { 24.0 } else { 0.0 });
-        }
-        total
-    }
 }

@@ -131,7 +131,7 @@ fn random_checkpoints_of_any_shape_load() {
         random_checkpoint::write(&shapes.tensors(), 3, &file).unwrap();
         let out = folder.path().join("model");
         let report = import(&file, &out);
-        let gap = report.flop_per_frame / shapes.flop_per_frame() - 1.0;
+        let gap = report.manifest.flop_per_frame() / shapes.flop_per_frame() - 1.0;
         assert!(gap.abs() < 1e-9, "two counts of the same work");
         let mut net = load(&out);
         let w = net.map(&vec![0.5; w_dim]).unwrap().to_vec();
