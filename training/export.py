@@ -54,7 +54,7 @@ def main():
     a = ap.parse_args()
     state = torch.load(a.state, map_location="cpu", weights_only=True)
     ema = state["g_ema"]
-    size = a.size or stage_at(state["recipe"], state["seen"])[0]["size"]
+    size = a.size or state.get("size") or stage_at(state["recipe"], state["seen"])[0]["size"]
     out = Path(a.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"g_ema": plain(cut(ema, size)), "latent_avg": ema["latent_avg"].half()}, out)
@@ -65,7 +65,7 @@ def main():
         keep = Path(a.resume_state)
         keep.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"g_ema": plain(ema), "d": plain(state["d"]), "step": state["step"],
-                    "seen": state["seen"], "seconds": state["seconds"]}, keep)
+                    "seen": state["seen"], "seconds": state["seconds"], "size": state.get("size")}, keep)
         print(f"{keep}: {keep.stat().st_size} bytes")
 
 

@@ -239,15 +239,15 @@ class Discriminator(nn.Module):
         self.last_dense = Equal(widths[4] * 16, widths[4], activation=True)
         self.score = Equal(widths[4], 1)
 
-    def forward(self, img, fade=1.0, group=4):
-        """Scores [B], and the features after each block. While fade < 1 the first block is
+    def forward(self, img, fade=None, group=4):
+        """Scores [B], and the features after each block. With a fade in [0, 1] the first block is
         mixed with what the half-size picture would have given."""
         res, feats = img.shape[-1], []
         x, first = self.from_rgb[str(res)](img), res
         while res > 4:
             x = self.blocks[str(res)](x)
             res //= 2
-            if fade < 1.0 and res * 2 == first and res > 4:
+            if fade is not None and res * 2 == first and res > 4:
                 x = fade * x + (1 - fade) * self.from_rgb[str(res)](F.avg_pool2d(img, 2))
             feats.append(x)
         b, c, h, w = x.shape

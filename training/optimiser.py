@@ -8,11 +8,11 @@ import torch.distributed as dist
 
 
 def orthogonal(m, steps=5):
-    """The nearest semi-orthogonal matrix, roughly, by Newton-Schulz iterations."""
+    """The nearest semi-orthogonal matrix, roughly, by Newton-Schulz iterations; [..., rows, columns]."""
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = m.shape[-2] > m.shape[-1]
     x = m.mT if tall else m
-    x = x / (x.norm() + 1e-7)
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         s = x @ x.mT
         x = a * x + (b * s + c * (s @ s)) @ x
@@ -36,10 +36,15 @@ class Muon(torch.optim.Optimizer):
                 buf.lerp_(p.grad, 1 - group["momentum"])
                 todo.append((p, p.grad.lerp(buf, group["momentum"]), group["lr"]))
         moves = [p.new_zeros(()).expand_as(p) for p, _, _ in todo]
+        alike = {}                                                # matrices of one shape go together
         for i, (p, g, _) in enumerate(todo):
             if workers == 1 or i % workers == dist.get_rank():    # workers share this, the slow part
                 m = g.reshape(g.shape[1], -1) if g.dim() == 5 else g.reshape(g.shape[0], -1)
-                moves[i] = (orthogonal(m) * max(m.shape) ** 0.5).reshape(p.shape)
+                alike.setdefault(m.shape, []).append((i, m))
+        for shape, found in alike.items():
+            made = orthogonal(torch.stack([m for _, m in found])) * max(shape) ** 0.5
+            for (i, _), m in zip(found, made):
+                moves[i] = m.reshape(todo[i][0].shape)
         if workers > 1:
             flat = torch.cat([u.flatten() for u in moves])
             dist.all_reduce(flat)

@@ -47,7 +47,7 @@ def stage_at(recipe, seen):
 
 def pair_loss(fake, real, parts):
     """Weighted absolute difference at full, half and quarter size."""
-    weight = torch.einsum("bphw,p->bhw", parts, torch.tensor(PART_WEIGHTS, device=fake.device))[:, None]
+    weight = sum(w * parts[:, i:i + 1] for i, w in enumerate(PART_WEIGHTS))
     diff = ((fake - real).abs() * weight).mean()
     for k in (2, 4):
         diff = diff + 0.5 * ((F.avg_pool2d(fake, k) - F.avg_pool2d(real, k)).abs() * F.avg_pool2d(weight, k)).mean()
@@ -90,14 +90,28 @@ class Trainer:
         self.m_opt = Muon([{"params": [p for p in body if large(p)]},
                            {"params": [p for p in mapping if large(p)], "gain": 100.0}])
         self.d_opt = torch.optim.Adam(self.d.parameters(), betas=(0.0, 0.99))
-        self.step, self.seen, self.seconds = 0, 0, 0.0
+        self.step, self.seen, self.seconds, self.size = 0, 0, 0.0, None
         self.amp = device.type == "cuda"
+        self.draw, self.synthesis, self.judge = draw, self.g.synthesis, self.d
+        self.stage, self.anneal = None, 1.0                  # a stage set by hand and its first picture
+        if self.amp:
+            self.d.to(memory_format=torch.channels_last)
+
+    def compile(self, what):
+        """Fuses the drawing program, or it and both networks; the first steps of each size take long.
+        R1 differentiates the discriminator twice, which compiled code cannot, so it stays plain there."""
+        torch._dynamo.config.cache_size_limit = 64
+        self.draw = torch.compile(draw, dynamic=False)
+        if what == "all":
+            self.synthesis = torch.compile(self.g.synthesis, dynamic=False)
+            self.judge = torch.compile(self.d, dynamic=False)
 
     # --- state ---------------------------------------------------------------------
     def save(self):
         state = {"g": self.g.state_dict(), "d": self.d.state_dict(), "g_ema": self.ema.state_dict(),
                  "g_opt": self.g_opt.state_dict(), "m_opt": self.m_opt.state_dict(), "d_opt": self.d_opt.state_dict(),
-                 "step": self.step, "seen": self.seen, "seconds": self.seconds, "recipe": self.recipe}
+                 "step": self.step, "seen": self.seen, "seconds": self.seconds, "size": self.size,
+                 "recipe": self.recipe}
         part = self.run / "state.pt.part"
         torch.save(state, part)
         os.replace(part, self.run / "state.pt")
@@ -113,12 +127,16 @@ class Trainer:
             self.m_opt.load_state_dict(state["m_opt"])
             self.d_opt.load_state_dict(state["d_opt"])
         self.step, self.seen, self.seconds = state["step"], state["seen"], state["seconds"]
+        self.size = state.get("size")
 
     # --- one step ------------------------------------------------------------------
     def train_step(self):
-        stage, into = stage_at(self.recipe, self.seen)
-        size, batch, dev = stage["size"], stage["batch"], self.device
+        stage, into = self.stage or stage_at(self.recipe, self.seen)
+        if self.stage:
+            into = self.seen - into
+        size, batch, dev = self.size, _, _ = stage["size"], stage["batch"], self.device
         ease = min(1.0, (into + batch) / 1000)               # each stage starts gently
+        ease *= self.anneal
         for group in self.g_opt.param_groups:
             group["lr"] = stage["lr"] * group.get("gain", 1.0) * ease
             group["betas"] = (stage["beta1"], 0.99)
@@ -128,19 +146,20 @@ class Trainer:
             group["lr"] = stage["lr_d"]
         noise = torch.Generator(device="cpu").manual_seed(self.recipe["seed"] * 1_000_003 + self.step)
         z = torch.randn(batch, Z_DIM, generator=noise)[self.rank::self.workers].to(dev)
-        real, parts = draw(z, size, masks=True)
-        fade = min(1.0, into / stage["fade"]) if stage["fade"] else 1.0
+        real, parts = self.draw(z, size, masks=True)
+        # A tensor, so that its value is no reason to compile again.
+        fade = torch.tensor(into / stage["fade"], device=dev) if into < stage["fade"] else None
         half = lambda: torch.autocast(dev.type, torch.bfloat16, enabled=self.amp)
         with half():
             w = self.g.mapping(z)
-            fake = self.g.synthesis(w, size)
+            fake = self.synthesis(w, size)
         fake = fake.float()
         log = {}
         adversarial = stage["adversarial"] > 0
         if adversarial:
             with half():
-                real_score, real_feats = self.d(real, fade)
-                fake_score, _ = self.d(fake.detach(), fade)
+                real_score, real_feats = self.judge(real, fade)
+                fake_score, _ = self.judge(fake.detach(), fade)
             d_loss = (F.softplus(-real_score) + F.softplus(fake_score)).mean()
             log["d"], log["score_gap"] = d_loss, (real_score - fake_score).mean()
             if self.step % self.recipe["r1_every"] == 0:
@@ -160,7 +179,7 @@ class Trainer:
         if adversarial:
             self.d.requires_grad_(False)
             with half():
-                score, feats = self.d(fake, fade)
+                score, feats = self.judge(fake, fade)
             tells = sum(F.l1_loss(a.float(), b.detach().float()) for a, b in zip(feats, real_feats)) / len(feats)
             fool = F.softplus(-score).mean()
             g_loss = g_loss + stage["features"] * tells + stage["adversarial"] * fool
@@ -177,8 +196,7 @@ class Trainer:
         with torch.no_grad():
             self.g.latent_avg.lerp_(w.detach().float().mean(0), 0.005)
             keep = 0.5 ** (batch / min(self.recipe["ema_half_life"], 0.05 * self.seen + 1))
-            for a, b in zip(self.ema.parameters(), self.g.parameters()):
-                a.lerp_(b, 1 - keep)
+            torch._foreach_lerp_(list(self.ema.parameters()), list(self.g.parameters()), 1 - keep)
             self.ema.latent_avg.copy_(self.g.latent_avg)
         return size, log
 
@@ -207,6 +225,10 @@ def main():
     ap.add_argument("--rank", type=int, default=0, help=argparse.SUPPRESS)
     ap.add_argument("--meet", help=argparse.SUPPRESS)
     ap.add_argument("--threads", type=int, default=0)
+    ap.add_argument("--compile", choices=("none", "draw", "all"), default="none", help="fuse with torch.compile: the drawing program, "
+                    "or the networks too; pays on a GPU")
+    ap.add_argument("--size", type=int, help="the recipe's stage of this size, however many pictures were seen")
+    ap.add_argument("--anneal", type=float, default=0.0, help="let the learning rates fall over this last share of --minutes")
     ap.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     ap.add_argument("--steps", type=float, default=math.inf, help="stop after so many steps")
     ap.add_argument("--save-every", type=float, default=180.0, help="seconds between saves")
@@ -228,9 +250,15 @@ def main():
     run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(run, json.loads(Path(a.recipe).read_text()), torch.device(a.device), a.rank, a.workers)
     start = run / "state.pt" if (run / "state.pt").exists() else a.state
+    if a.compile != "none":
+        trainer.compile(a.compile)
     if start:
         trainer.load(start)
         print(f"going on from {start} at {trainer.seen} pictures", flush=True)
+    if a.size:
+        stage = next(s for s in reversed(trainer.recipe["stages"]) if s["size"] == a.size)
+        # A run that was at this size already has no new layers to fade in.
+        trainer.stage = stage, trainer.seen if trainer.size != a.size else -10**9
 
     def interrupted(*_):
         trainer.asked = True
@@ -242,7 +270,10 @@ def main():
     size = 16
     while not trainer.stop and trainer.step - first < a.steps:
         t = time.monotonic()
-        trainer.asked = trainer.asked or t - began > a.minutes * 60
+        gone = (t - began) / (a.minutes * 60)
+        trainer.asked = trainer.asked or gone > 1
+        if a.anneal:
+            trainer.anneal = min(1.0, max(0.02, (1 - gone) / a.anneal))
         size, log = trainer.train_step()
         trainer.seconds += time.monotonic() - t
         for k, v in log.items():
