@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::app::sweep::{Sweep, SweepShape};
+use crate::app::variations::Vary;
 use crate::generator::{NoiseMode, ProviderChoice};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -20,6 +22,10 @@ pub(crate) enum Command {
     Still(StillArgs),
     /// Make a video of a piece of music, frame by frame
     Render(RenderArgs),
+    /// Draw a numbered sheet of variations of a scene: every random selection drawn anew
+    Variations(VariationsArgs),
+    /// Draw a sheet of what each transform does to a model
+    Bends(BendsArgs),
     /// Play live, fullscreen
     Perform(PerformArgs),
     /// List audio inputs, MIDI ports, GPU adapters, providers and monitors
@@ -59,6 +65,9 @@ pub(crate) struct EngineArgs {
     /// Where bends run: gpu, cpu, or auto, which takes the GPU unless the adapter is software
     #[arg(long, default_value = "auto", value_name = "WHERE")]
     pub(crate) bend_on: BendOn,
+    /// Folder with WGSL files to bend with instead of the built-in ones, laid out as `shaders/`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) shaders: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -109,12 +118,21 @@ pub(crate) struct LatentArgs {
 pub(crate) struct RenderArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) latent: LatentArgs,
     /// The music: WAV, FLAC, MP3, OGG
-    #[arg(long, value_name = "FILE")]
-    pub(crate) audio: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "sweep")]
+    pub(crate) audio: Option<PathBuf>,
     /// The scene
-    #[arg(long, value_name = "FILE")]
-    pub(crate) scene: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "sweep")]
+    pub(crate) scene: Option<PathBuf>,
+    /// Moves a parameter over the length of the video, as 3:rotate:angle:0..360; on all features,
+    /// or on those of the scene's transform of that kind on that layer. May be given several times
+    #[arg(long, value_name = "LAYER:TRANSFORM:PARAM:FROM..TO", value_parser = clap::value_parser!(Sweep))]
+    pub(crate) sweep: Vec<Sweep>,
+    /// How sweeps go: once, or triangle: there and back, for a loop
+    #[arg(long, value_name = "SHAPE", default_value = "once")]
+    pub(crate) sweep_shape: SweepShape,
     /// Video to write, .mp4
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -124,12 +142,67 @@ pub(crate) struct RenderArgs {
     /// Size of the video [default: the model's]
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub(crate) size: Option<(u32, u32)>,
-    /// Seed, instead of the scene's
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u32>,
-    /// Only so many seconds
+    /// So many seconds [default: the music's length; 5 without music]
     #[arg(long, value_name = "SECS")]
     pub(crate) duration: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VariationsArgs {
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) latent: LatentArgs,
+    /// The scene to vary
+    #[arg(long, value_name = "FILE", alias = "transforms")]
+    pub(crate) scene: PathBuf,
+    /// How many
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub(crate) count: u32,
+    /// Number of the first; each number is always the same variation, 0 is the scene itself
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) first: u32,
+    /// Also draw this parameter from a range, as zoom.x=0.8..1.6. May be given several times
+    #[arg(long, value_name = "NAME.PARAM=FROM..TO", value_parser = clap::value_parser!(Vary))]
+    pub(crate) vary: Vec<Vary>,
+    /// Sheet to write, PNG
+    #[arg(long, value_name = "FILE", required_unless_present = "keep")]
+    pub(crate) out: Option<PathBuf>,
+    /// Columns of the sheet [default: as many as rows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) columns: Option<u32>,
+    /// Shorter side of each picture on the sheet, in pixels
+    #[arg(long, default_value_t = 128, value_name = "PX", value_parser = clap::value_parser!(u32).range(16..=4096))]
+    pub(crate) cell: u32,
+    /// Write variation N as a scene
+    #[arg(long, value_name = "N", requires = "keep_to")]
+    pub(crate) keep: Option<u32>,
+    /// Where to write it, .yaml
+    #[arg(long, value_name = "FILE", requires = "keep")]
+    pub(crate) keep_to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BendsArgs {
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) latent: LatentArgs,
+    /// Layers to bend [default: an early, a middle and a late one]
+    #[arg(long, value_name = "L,L,…", value_delimiter = ',')]
+    pub(crate) layers: Vec<usize>,
+    /// Truncation ψ
+    #[arg(long, default_value_t = 0.8, value_name = "PSI")]
+    pub(crate) truncation: f32,
+    /// Sheet to write, PNG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Transforms beside each other
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) columns: u32,
+    /// Shorter side of each picture on the sheet, in pixels
+    #[arg(long, default_value_t = 96, value_name = "PX", value_parser = clap::value_parser!(u32).range(16..=4096))]
+    pub(crate) cell: u32,
 }
 
 #[derive(Debug, Args)]

@@ -4,15 +4,22 @@
 //! stderr, name the file and the key or line, and end the program with 2.
 
 mod bench;
+mod bends;
 mod cli;
 mod devices;
 mod import;
 mod model;
 mod perform;
+mod reload;
 mod render;
 mod render_thread;
+mod sheet;
+mod span;
 mod stage;
 mod still;
+mod sweep;
+mod variations;
+mod watch;
 
 use clap::Parser;
 use std::io::Write;
@@ -36,6 +43,8 @@ pub fn main() -> ExitCode {
         cli::Command::Import(args) => import::run(&args),
         cli::Command::Still(args) => still::run(&args),
         cli::Command::Render(args) => render::run(&args),
+        cli::Command::Variations(args) => variations::run(&args),
+        cli::Command::Bends(args) => bends::run(&args),
         cli::Command::Perform(args) => perform::run(&args),
         cli::Command::Devices(args) => devices::run(&args),
         cli::Command::Bench(args) => bench::run(&args),

@@ -3,7 +3,7 @@
 use crate::app::cli::PerformArgs;
 use crate::app::render_thread::{Inputs, Outputs, RenderThread};
 use crate::app::stage::{self, Stage};
-use crate::app::{model, print, say};
+use crate::app::{model, print, reload, say};
 use crate::audio::{self, AudioChoice, LiveAudio};
 use crate::frame::{Frame, SharedFrame};
 use crate::mapping::{ControlState, Mapping};
@@ -11,7 +11,7 @@ use crate::midi::Midi;
 use crate::present::{self, Links, PresentOptions, Stats};
 use crate::record::{AudioTrack, RecordSettings, Recorder};
 use crate::rt::{latest, thread};
-use crate::scene::NumberId;
+use crate::scene::{NumberId, Patch};
 use anyhow::{Context, bail};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
         .map(|secs| Duration::try_from_secs_f64(secs).with_context(|| format!("--duration {secs}")))
         .transpose()?;
     let bundled = model::bundled("assets/scenes/demo.yaml");
-    let scene = stage::scene(args.scene.as_deref().or(bundled.as_deref()), args.seed)?;
+    let scene_file = args.scene.as_deref().or(bundled.as_deref());
+    let scene = stage::scene(scene_file, args.seed)?;
     let mapping = args.mapping.as_deref().map(Mapping::load).transpose()?;
     let stage = Stage::set(&args.engine, scene)?;
 
@@ -60,7 +61,26 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
 
     let (midi, midi_events) = Midi::start(mapping.as_ref().and_then(|m| m.device.as_deref()))
         .context("the thread that watches MIDI ports does not start")?;
-    let controls = mapping.map(|mapping| bind(&mapping, args.mapping.as_deref(), &stage));
+    let controls = mapping
+        .as_ref()
+        .map(|mapping| bind(mapping, args.mapping.as_deref(), stage.engine.patch()));
+    let (loader, reloads) = reload::start(reload::Sources {
+        scene_file: scene_file.map(Path::to_path_buf),
+        seed: args.seed,
+        scene: stage.scene.clone(),
+        clusters_file: args.engine.clusters.clone(),
+        clusters: stage.clusters.clone(),
+        mapping_file: args.mapping.clone(),
+        mapping,
+        shaders: args
+            .engine
+            .shaders
+            .clone()
+            .or_else(|| model::bundled("shaders")),
+        bends_on: stage.engine.bend_adapter(),
+        shapes: stage.engine.generator().layer_shapes(),
+    })
+    .context("the thread that loads saved files does not start")?;
 
     let (frame_writer, frames) =
         latest::slot::<SharedFrame>(&Arc::new(Frame::black(width, height)));
@@ -80,6 +100,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             midi_events,
             controls,
             commands: received,
+            reloads,
             stop: Arc::clone(&stop),
         },
         Outputs {
@@ -112,6 +133,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
     );
     stop.store(true, Ordering::Relaxed);
     let outputs = thread.join();
+    drop(loader);
     let ended = match outputs {
         Ok(ended) => ended,
         Err(_) => bail!("the render thread ended by a fault of bendwave's own"),
@@ -176,8 +198,7 @@ pub(crate) struct Controls {
     pub(crate) numbers: Vec<Option<NumberId>>,
 }
 
-fn bind(mapping: &Mapping, path: Option<&Path>, stage: &Stage) -> Controls {
-    let patch = stage.engine.patch();
+pub(crate) fn bind(mapping: &Mapping, path: Option<&Path>, patch: &Patch) -> Controls {
     let numbers: Vec<Option<NumberId>> = mapping
         .controls
         .iter()

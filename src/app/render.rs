@@ -1,11 +1,14 @@
-//! `bendwave render`: a piece of music becomes a video, frame by frame, the same every time.
+//! `bendwave render`: a piece of music, or a sweep, becomes a video, frame by frame, the same every
+//! time.
 
 use crate::app::cli::RenderArgs;
 use crate::app::stage::{self, Stage};
+use crate::app::sweep::{self, Sweeps};
 use crate::app::{print, say};
 use crate::audio;
 use crate::frame::FramePool;
 use crate::record::{AudioTrack, RecordSettings, Recorder};
+use crate::signal::Snapshot;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sha2::{Digest, Sha256};
@@ -16,37 +19,43 @@ use std::time::Instant;
 /// Longest video in frames: a day at 60 fps.
 const MOST_FRAMES: f64 = 86_400.0 * 60.0;
 
+/// Length of a video without music, in seconds.
+const SILENT_SECS: f64 = 5.0;
+
 pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
     let started = Instant::now();
-    let scene = stage::scene(Some(&args.scene), args.seed)?;
-    let sound = audio::decode(&args.audio)?;
-    if let Some(warning) = &sound.warning {
+    let mut scene = stage::scene(args.scene.as_deref(), args.latent.seed)?;
+    sweep::prepare(&mut scene, &args.sweep)?;
+    let sound = args.audio.as_deref().map(audio::decode).transpose()?;
+    if let Some(warning) = sound.as_ref().and_then(|s| s.warning.as_ref()) {
         say(&format!("note: {warning}"));
     }
+    let longest = sound.as_ref().map(|s| s.duration_secs());
     let duration_secs = match args.duration {
         Some(secs) if !secs.is_finite() || secs <= 0.0 => {
             bail!("--duration {secs}: must be above 0")
         }
-        Some(secs) => secs.min(sound.duration_secs()),
-        None => sound.duration_secs(),
+        Some(secs) => secs.min(longest.unwrap_or(secs)),
+        None => longest.unwrap_or(SILENT_SECS),
     };
     let fps = f64::from(args.fps);
     let frames = (duration_secs * fps).ceil().max(1.0);
     if frames > MOST_FRAMES {
-        bail!(
-            "{}: {duration_secs:.0} s are too long for one video: use --duration",
-            args.audio.display()
-        );
+        bail!("{duration_secs:.0} s are too long for one video: use --duration");
     }
     let mut stage = Stage::set(&args.engine, scene)?;
-    let signals = audio::analyze_all(&sound)?;
+    stage.set_latent(&args.latent, false)?;
+    let sweeps = Sweeps::new(&stage.scene, &stage.engine, &args.sweep, args.sweep_shape)?;
+    let signals = sound.as_ref().map(audio::analyze_all).transpose()?;
     drop(sound);
 
     let shape = stage.engine.generator().image_shape();
     let (width, height) = (shape.width as u32, shape.height as u32);
     let mut settings = RecordSettings::offline(&args.out, width, height, args.fps);
     settings.size = args.size;
-    settings.audio = AudioTrack::File(args.audio.clone());
+    if let Some(path) = &args.audio {
+        settings.audio = AudioTrack::File(path.clone());
+    }
     let mut recorder = Recorder::start(settings)?;
 
     let progress = Progress::new(frames as u64);
@@ -57,7 +66,11 @@ pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
         // A frame is on show until the next one: it knows the sound up to there.
         let at_secs = (index + 1) as f64 / fps;
         let dt = if index == 0 { 0.0 } else { dt_secs };
-        stage.engine.frame(&signals.at(at_secs), dt)?;
+        sweeps.set(&mut stage.engine, index, frames as u64);
+        let snapshot = signals
+            .as_ref()
+            .map_or(Snapshot::SILENCE, |s| s.at(at_secs));
+        stage.engine.frame(&snapshot, dt)?;
         if let Some(message) = stage.engine.take_message() {
             progress.bar.suspend(|| say(&format!("note: {message}")));
         }

@@ -5,6 +5,7 @@
 //! and, without waiting, to the recorder. When a frame cannot be made, the last one stays.
 
 use crate::app::perform::Controls;
+use crate::app::reload::Reloads;
 use crate::app::stage::Stage;
 use crate::audio::LiveAudio;
 use crate::frame::{FramePool, SharedFrame};
@@ -12,12 +13,13 @@ use crate::midi::{Midi, MidiEvents};
 use crate::present::{Command, Stats};
 use crate::record::Recorder;
 use crate::rt::latest::Writer;
+use crate::scene::Route;
 use crate::tensor::split_mix;
 use crossbeam_channel::Receiver;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How often the overlay's numbers change.
 const STATS_EVERY: Duration = Duration::from_millis(250);
@@ -35,6 +37,7 @@ pub(crate) struct Inputs {
     pub(crate) midi_events: MidiEvents,
     pub(crate) controls: Option<Controls>,
     pub(crate) commands: Receiver<Command>,
+    pub(crate) reloads: Reloads,
     pub(crate) stop: Arc<AtomicBool>,
 }
 
@@ -66,6 +69,13 @@ pub(crate) struct RenderThread {
     paused: bool,
     blackout: bool,
     seeds: u64,
+    /// The scene file's route, and the seed that the performer asked for since.
+    file_route: Route,
+    own_seed: Option<u32>,
+    /// Saved files that are broken.
+    problems: Vec<String>,
+    /// When the file was saved that the next frame is the first to show.
+    saved: Option<SystemTime>,
     frame_times: VecDeque<f32>,
     message: String,
     errors: VecDeque<String>,
@@ -76,8 +86,12 @@ pub(crate) struct RenderThread {
 impl RenderThread {
     pub(crate) fn new(stage: Stage, inputs: Inputs, outputs: Outputs, fps: f64) -> Self {
         // Another walk each evening, but the first picture is always the scene's.
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
+            file_route: stage.engine.patch().route.clone(),
+            own_seed: None,
+            problems: Vec::new(),
+            saved: None,
             stage,
             inputs,
             outputs,
@@ -103,12 +117,16 @@ impl RenderThread {
         let mut deadline = Instant::now();
         let frame_time = Duration::from_secs_f64(self.frame_secs);
         while !self.inputs.stop.load(Ordering::Relaxed) {
+            self.take_reloads();
             self.take_commands();
             let now = Instant::now();
             let dt_secs = (now - last_frame).as_secs_f32().min(LONGEST_STEP_SECS);
             last_frame = now;
             self.take_controls(dt_secs);
             self.make_frame(dt_secs);
+            if let Some(age) = self.saved.take().and_then(|saved| saved.elapsed().ok()) {
+                log::info!("in the picture {} ms after it was saved", age.as_millis());
+            }
             if self.frame_times.len() == TIMES_KEPT {
                 self.frame_times.pop_front();
             }
@@ -216,10 +234,59 @@ impl RenderThread {
 
     fn next_seed(&mut self) {
         let seed = split_mix(&mut self.seeds) as u32;
-        self.stage.scene.walk.route.restart(seed);
-        match self.stage.repatch() {
-            Ok(()) => self.message = format!("seed {seed}"),
+        match self.stage.engine.restart_walk(seed) {
+            Ok(()) => {
+                self.own_seed = Some(seed);
+                self.message = format!("seed {seed}");
+            }
             Err(error) => self.error(format!("{error:#}")),
+        }
+    }
+
+    /// Files that were saved.
+    fn take_reloads(&mut self) {
+        let Some(mut ready) = self.inputs.reloads.prepared.take() else {
+            return;
+        };
+        self.problems = std::mem::take(&mut ready.problems);
+        self.saved = ready.saved;
+        if !ready.message.is_empty() {
+            self.message = std::mem::take(&mut ready.message);
+        }
+        if let Some(bender) = ready.bender {
+            let before = self.stage.engine.set_bender(bender);
+            self.inputs.reloads.retire(before);
+        }
+        if let Some(mut patch) = ready.patch {
+            if patch.route == self.file_route {
+                if let Some(seed) = self.own_seed {
+                    patch.route.restart(seed);
+                }
+            } else {
+                self.file_route = patch.route.clone();
+                self.own_seed = None;
+            }
+            if let Err(error) = self.stage.engine.set_patch(patch) {
+                return self.error(format!("the scene before plays on: {error}"));
+            }
+        }
+        if let Some(mut controls) = ready.controls {
+            if let Some(before) = &self.inputs.controls {
+                let (state, mapping) = (&before.state, &before.mapping);
+                controls.state.adopt(&controls.mapping, state, mapping);
+                // What no knob reaches any more follows the scene again.
+                for control in &mapping.controls {
+                    let gone = !controls
+                        .mapping
+                        .controls
+                        .iter()
+                        .any(|now| now.target == control.target);
+                    if gone && let Some(number) = self.stage.engine.patch().find(&control.target) {
+                        self.stage.engine.hold(number, None);
+                    }
+                }
+            }
+            self.inputs.controls = Some(controls);
         }
     }
 
@@ -273,7 +340,7 @@ impl RenderThread {
             ),
             recording,
             message: self.message.clone(),
-            errors: self.errors.iter().cloned().collect(),
+            errors: self.problems.iter().chain(&self.errors).cloned().collect(),
         });
     }
 }

@@ -1,10 +1,10 @@
 //! What several commands set up alike: scene, model, bender, engine.
 
-use crate::app::cli::{BendOn, EngineArgs};
+use crate::app::cli::{BendOn, EngineArgs, LatentArgs};
 use crate::app::{model, say};
-use crate::bend::{Bender, ClusterFile};
-use crate::engine::Engine;
-use crate::generator::{Generator, Runtime};
+use crate::bend::{Bender, ClusterFile, ShaderSources};
+use crate::engine::{Engine, Latent};
+use crate::generator::{Generator, Runtime, latent};
 use crate::gpu;
 use crate::scene::{Patch, Scene};
 use anyhow::bail;
@@ -55,14 +55,39 @@ impl Stage {
             clusters,
         })
     }
+}
 
-    /// Makes the patch anew after the scene changed; on an error the one before stays.
+impl Stage {
+    /// Plays another scene on the same model; on an error the one before stays.
     ///
     /// # Errors
     /// When the scene does not fit, or ONNX Runtime fails.
-    pub(crate) fn repatch(&mut self) -> anyhow::Result<()> {
-        let patch = patch(&self.scene, self.engine.generator(), self.clusters.as_ref())?;
+    pub(crate) fn change_scene(&mut self, scene: Scene) -> anyhow::Result<()> {
+        let patch = patch(&scene, self.engine.generator(), self.clusters.as_ref())?;
         self.engine.set_patch(patch)?;
+        self.scene = scene;
+        Ok(())
+    }
+
+    /// Takes the latent that the command line names, if it names one.
+    ///
+    /// # Errors
+    /// When a file does not hold one for this model.
+    pub(crate) fn set_latent(&mut self, args: &LatentArgs, truncate: bool) -> anyhow::Result<()> {
+        let manifest = self.engine.generator().manifest();
+        let (z_dim, w_dim) = (manifest.z_dim, manifest.w_dim);
+        let latents = self.engine.generator().latents();
+        let latent = if let Some(path) = &args.z {
+            Latent::Z(latent::z_from_file(path, z_dim)?)
+        } else if let Some(path) = &args.latent {
+            let styles = latent::w_from_file(path, latents, w_dim)?;
+            Latent::W { styles, truncate }
+        } else if let Some(seed) = args.seed {
+            Latent::Z(latent::z_from_seed(seed, z_dim))
+        } else {
+            return Ok(());
+        };
+        self.engine.set_latent(latent);
         Ok(())
     }
 }
@@ -100,7 +125,7 @@ fn bender(args: &EngineArgs) -> anyhow::Result<Bender> {
     match gpu::Gpu::new(&choice) {
         // A software adapter does the CPU's work with a detour.
         Ok(gpu) if args.bend_on == BendOn::Auto && gpu.is_software() => Ok(Bender::cpu()),
-        Ok(gpu) => match Bender::gpu(Arc::new(gpu)) {
+        Ok(gpu) => match gpu_bender(gpu, args.shaders.as_deref()) {
             Ok(bender) => Ok(bender),
             Err(error) if args.bend_on == BendOn::Auto => {
                 say(&format!("bends run on the CPU: {error}"));
@@ -114,4 +139,12 @@ fn bender(args: &EngineArgs) -> anyhow::Result<Bender> {
         }
         Err(error) => bail!("{error}"),
     }
+}
+
+fn gpu_bender(gpu: gpu::Gpu, shaders: Option<&Path>) -> anyhow::Result<Bender> {
+    let gpu = Arc::new(gpu);
+    Ok(match shaders {
+        Some(folder) => Bender::gpu_with_shaders(gpu, &ShaderSources::read(folder)?)?,
+        None => Bender::gpu(gpu)?,
+    })
 }

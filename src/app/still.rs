@@ -3,9 +3,8 @@
 use crate::app::cli::StillArgs;
 use crate::app::stage::{self, Stage};
 use crate::app::{print, say};
-use crate::engine::Latent;
 use crate::frame::Frame;
-use crate::generator::{latent, npy};
+use crate::generator::npy;
 use crate::param::Drive;
 use crate::signal::Snapshot;
 use anyhow::{Context, bail};
@@ -25,24 +24,7 @@ pub(crate) fn run(args: &StillArgs) -> anyhow::Result<()> {
         scene.noise = noise;
     }
     let mut stage = Stage::set(&args.engine, scene)?;
-    let manifest = stage.engine.generator().manifest();
-    let (z_dim, w_dim) = (manifest.z_dim, manifest.w_dim);
-    let latents = stage.engine.generator().latents();
-    if let Some(path) = &args.latent.z {
-        stage
-            .engine
-            .set_latent(Latent::Z(latent::z_from_file(path, z_dim)?));
-    } else if let Some(path) = &args.latent.latent {
-        let styles = latent::w_from_file(path, latents, w_dim)?;
-        stage.engine.set_latent(Latent::W {
-            styles,
-            truncate: args.truncation.is_some(),
-        });
-    } else if let Some(seed) = args.latent.seed {
-        stage
-            .engine
-            .set_latent(Latent::Z(latent::z_from_seed(seed, z_dim)));
-    }
+    stage.set_latent(&args.latent, args.truncation.is_some())?;
     let shape = stage.engine.generator().image_shape();
     stage.engine.frame(&Snapshot::SILENCE, 0.0)?;
     if let Some(message) = stage.engine.take_message() {

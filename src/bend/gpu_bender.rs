@@ -12,9 +12,10 @@ use super::BendError;
 use super::chain::{Chain, Step};
 use super::cpu::clean;
 use super::kernel::KERNELS;
+use super::shaders::ShaderSources;
 use super::spec::Bend;
 use super::uniform::BendUniform;
-use crate::gpu::{Gpu, GpuError, shader};
+use crate::gpu::{Gpu, GpuError};
 use crate::tensor::{FeatureMaps, MapShape};
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -110,6 +111,22 @@ impl GpuBender {
     /// When the GPU refuses something, or its results differ from the CPU twins': then the driver
     /// is not to be trusted.
     pub fn new(gpu: Arc<Gpu>) -> Result<Self, BendError> {
+        let mut bender = Self::untried(gpu, &ShaderSources::embedded())?;
+        super::selfcheck::run(&mut bender, super::selfcheck::Results::AsTheTwins)?;
+        Ok(bender)
+    }
+
+    /// The same from other sources, which may bend in other ways than the CPU twins.
+    ///
+    /// # Errors
+    /// When the GPU refuses something; errors of a shader name its file and line.
+    pub fn with_shaders(gpu: Arc<Gpu>, sources: &ShaderSources) -> Result<Self, BendError> {
+        let mut bender = Self::untried(gpu, sources)?;
+        super::selfcheck::run(&mut bender, super::selfcheck::Results::Any)?;
+        Ok(bender)
+    }
+
+    fn untried(gpu: Arc<Gpu>, sources: &ShaderSources) -> Result<Self, BendError> {
         let device = gpu.device();
         let entry = |binding, ty, has_dynamic_offset, least: usize| wgpu::BindGroupLayoutEntry {
             binding,
@@ -136,10 +153,10 @@ impl GpuBender {
                 entry(3, storage(false), false, FLOAT),
             ],
         });
-        let pipelines = build_pipelines(&gpu, &layout)?;
+        let pipelines = build_pipelines(&gpu, &layout, sources)?;
         let limits = device.limits();
         let align = limits.min_uniform_buffer_offset_alignment.max(4) as usize;
-        let mut bender = Self {
+        Ok(Self {
             layout,
             pipelines,
             stride: size_of::<BendUniform>().next_multiple_of(align),
@@ -150,9 +167,7 @@ impl GpuBender {
             chain: Chain::default(),
             work: Work::default(),
             gpu,
-        };
-        super::selfcheck::run(&mut bender)?;
-        Ok(bender)
+        })
     }
 
     /// The GPU that it runs on.
@@ -308,6 +323,7 @@ impl GpuBender {
 fn build_pipelines(
     gpu: &Gpu,
     layout: &wgpu::BindGroupLayout,
+    sources: &ShaderSources,
 ) -> Result<Vec<wgpu::ComputePipeline>, BendError> {
     let device = gpu.device();
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -316,19 +332,23 @@ fn build_pipelines(
         immediate_size: 0,
     });
     let mut modules = Vec::new();
-    for (stem, source) in SHADERS {
-        let source = shader::assemble(source).map_err(|error| BendError::Shader {
-            stem,
-            reason: error.to_string(),
-        })?;
+    for (stem, _) in SHADERS {
+        let wrong = |reason| BendError::Shader { stem, reason };
+        let source = sources.assemble(stem).map_err(wrong)?;
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(stem),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
+            source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()),
         });
-        gpu.check().map_err(|error| BendError::Shader {
-            stem,
-            reason: error.to_string(),
-        })?;
+        if let Err(error) = gpu.check() {
+            let info = pollster::block_on(module.get_compilation_info());
+            let message = info.messages.into_iter().find(|m| {
+                m.location.is_some() && m.message_type == wgpu::CompilationMessageType::Error
+            });
+            return Err(wrong(match message {
+                Some(message) => sources.place(stem, &source, &message),
+                None => error.to_string(),
+            }));
+        }
         modules.push((*stem, module));
     }
     let mut pipelines = Vec::new();

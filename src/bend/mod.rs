@@ -16,12 +16,14 @@ mod cpu_bender;
 mod gpu_bender;
 pub mod kernel;
 mod selfcheck;
+mod shaders;
 pub mod spec;
 pub mod uniform;
 
 pub use clusters::{ClusterError, ClusterFile};
 pub use cpu_bender::CpuBender;
 pub use gpu_bender::{GpuBender, SHADERS, TILE};
+pub use shaders::ShaderSources;
 pub use spec::{
     Bend, MAX_PARAMS, Missing, ParamError, ParamSpec, ParamValues, TRANSFORMS, TransformSpec,
 };
@@ -107,6 +109,15 @@ impl Bender {
     /// When the GPU refuses something or computes nonsense. The caller then takes [`Self::cpu`].
     pub fn gpu(gpu: Arc<Gpu>) -> Result<Self, BendError> {
         Ok(Self::Gpu(Box::new(GpuBender::new(gpu)?)))
+    }
+
+    /// The same with a folder's shaders.
+    ///
+    /// # Errors
+    /// When the GPU refuses something; errors of a shader name its file and line.
+    pub fn gpu_with_shaders(gpu: Arc<Gpu>, sources: &ShaderSources) -> Result<Self, BendError> {
+        let bender = GpuBender::with_shaders(gpu, sources)?;
+        Ok(Self::Gpu(Box::new(bender)))
     }
 
     /// Where it runs, in a few words.

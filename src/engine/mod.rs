@@ -4,12 +4,13 @@
 
 mod walk;
 
-use crate::bend::{Bend, Bender, MAX_PARAMS};
+use crate::bend::{Bend, BendError, Bender, MAX_PARAMS};
 use crate::generator::{Generator, GeneratorError, latent};
 use crate::param::DriveState;
 use crate::scene::{NumberId, Patch};
 use crate::signal::Snapshot;
-use crate::tensor::FeatureMaps;
+use crate::tensor::{FeatureMaps, MapShape};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use walk::WalkState;
 
@@ -64,6 +65,27 @@ struct LayerBends {
     places: Vec<usize>,
 }
 
+/// Makes room in a bender for everything that a patch may ask of it.
+///
+/// # Errors
+/// When a GPU has not that much memory.
+pub fn make_room(
+    bender: &mut Bender,
+    patch: &Patch,
+    layer_shape: &dyn Fn(usize) -> Option<MapShape>,
+) -> Result<(), BendError> {
+    for layer in 0.. {
+        let Some(shape) = layer_shape(layer) else {
+            break;
+        };
+        let bends = patch.bends.iter().filter(|b| b.layer == layer).count();
+        if bends > 0 {
+            bender.reserve(shape, bends)?;
+        }
+    }
+    Ok(())
+}
+
 impl Engine {
     /// Prepares a patch on a model.
     ///
@@ -90,28 +112,19 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Changes the patch. The walk goes on from its position where the route is the same, and
-    /// controllers keep hold of their numbers where the addresses are. On an error the patch before
-    /// stays.
+    /// Changes the patch. The walk goes on from its position. Numbers whose address is the same go
+    /// on from where they are, and controllers keep hold of them. On an error the patch before stays.
     ///
     /// # Errors
     /// When ONNX Runtime fails.
     pub fn set_patch(&mut self, patch: Patch) -> Result<(), GeneratorError> {
         self.walk.set_route(&patch, &mut self.generator)?;
-        if !patch.addresses().eq(self.patch.addresses()) {
-            self.states = vec![DriveState::default(); patch.numbers.len()];
-            self.values = vec![0.0; patch.numbers.len()];
-            self.held = vec![None; patch.numbers.len()];
-        }
+        self.carry_numbers(&patch);
         let layers = self.generator.manifest().layers.len();
-        for layer in 0..layers {
-            let bends = patch.bends.iter().filter(|b| b.layer == layer).count();
-            if let Some(shape) = self.generator.layer_shape(layer).filter(|_| bends > 0)
-                && let Err(error) = self.bender.reserve(shape, bends)
-            {
-                self.message = Some(format!("bends run on the CPU from now on: {error}"));
-                self.bender = Bender::cpu();
-            }
+        let shape = |layer| self.generator.layer_shape(layer);
+        if let Err(error) = make_room(&mut self.bender, &patch, &shape) {
+            self.message = Some(format!("bends run on the CPU from now on: {error}"));
+            self.bender = Bender::cpu();
         }
         self.by_layer.clear();
         self.by_layer.resize_with(layers, LayerBends::default);
@@ -128,6 +141,40 @@ impl Engine {
         }
         self.patch = patch;
         Ok(())
+    }
+
+    fn carry_numbers(&mut self, patch: &Patch) {
+        let old: HashMap<&str, usize> = self.patch.addresses().zip(0..).collect();
+        let mut states = vec![DriveState::default(); patch.numbers.len()];
+        let mut values = vec![0.0; patch.numbers.len()];
+        let mut held = vec![None; patch.numbers.len()];
+        for (index, address) in patch.addresses().enumerate() {
+            if let Some(&before) = old.get(address) {
+                states[index] = self.states[before];
+                values[index] = self.values[before];
+                held[index] = self.held[before];
+            }
+        }
+        (self.states, self.values, self.held) = (states, values, held);
+    }
+
+    /// Starts the walk anew from another seed; see [`crate::scene::Route::restart`]. On an error the walk before
+    /// goes on.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub fn restart_walk(&mut self, seed: u32) -> Result<(), GeneratorError> {
+        let mut route = self.patch.route.clone();
+        route.restart(seed);
+        self.walk.start(&route, &mut self.generator)?;
+        self.patch.route = route;
+        Ok(())
+    }
+
+    /// Changes what does the bending, which must have room for the patch (see
+    /// [`Bender::reserve`]); gives back the one before.
+    pub fn set_bender(&mut self, bender: Bender) -> Bender {
+        std::mem::replace(&mut self.bender, bender)
     }
 
     /// Changes where the latent comes from.
@@ -155,6 +202,14 @@ impl Engine {
     /// What does the bending, in words.
     pub fn bender_name(&self) -> String {
         self.bender.name()
+    }
+
+    /// Name of the adapter that bends; `None` for the CPU.
+    pub fn bend_adapter(&self) -> Option<String> {
+        match &self.bender {
+            Bender::Cpu(_) => None,
+            Bender::Gpu(bender) => Some(bender.gpu().adapter().name.clone()),
+        }
     }
 
     /// A number as of the last frame.

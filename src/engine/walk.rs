@@ -27,15 +27,25 @@ impl WalkState {
             Some(seed) if self.accent.as_ref().is_some_and(|a| a.0 == seed) => self.accent.take(),
             Some(seed) => Some((seed, w_of(seed, generator)?)),
         };
-        let route = patch.route.clone();
-        if self.route.as_ref() != Some(&route) {
-            let stops = stops_at(&route, 0, generator)?;
-            self.stops = stops;
-            self.position = 0.0;
-            self.at_stop = 0;
-            self.route = Some(route);
+        // Another route is joined where the old one was left.
+        if self.route.as_ref() != Some(&patch.route) {
+            self.stops = stops_at(&patch.route, self.at_stop, generator)?;
+            self.route = Some(patch.route.clone());
         }
         self.accent = accent;
+        Ok(())
+    }
+
+    /// Begins a route at its first stop.
+    pub(super) fn start(
+        &mut self,
+        route: &Route,
+        generator: &mut Generator,
+    ) -> Result<(), GeneratorError> {
+        self.stops = stops_at(route, 0, generator)?;
+        self.position = 0.0;
+        self.at_stop = 0;
+        self.route = Some(route.clone());
         Ok(())
     }
 

@@ -300,6 +300,11 @@ impl Generator {
         })
     }
 
+    /// Shapes of all layers' feature maps.
+    pub fn layer_shapes(&self) -> Vec<MapShape> {
+        (0..).map_while(|layer| self.layer_shape(layer)).collect()
+    }
+
     /// Shape of the picture: 3 channels.
     pub const fn image_shape(&self) -> MapShape {
         let side = self.manifest.resolution;

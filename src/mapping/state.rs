@@ -72,6 +72,28 @@ impl ControlState {
         }
     }
 
+    /// Puts the knobs where they stand in `old`, as far as both follow them for the same target:
+    /// for a mapping or a scene that was changed during the show.
+    pub fn adopt(&mut self, mapping: &Mapping, old: &Self, old_mapping: &Mapping) {
+        for (index, control) in mapping.controls.iter().enumerate() {
+            let same = |other: &Control| {
+                (other.source, other.channel, &other.target)
+                    == (control.source, control.channel, &control.target)
+            };
+            let Some(before) = old_mapping.controls.iter().position(same) else {
+                continue;
+            };
+            let (now, then) = (&mut self.controls[index], &old.controls[before]);
+            now.position = then.position;
+            now.smoothed = then.smoothed;
+            now.down = then.down;
+            now.presses = then.presses;
+            if old.newest[then.target] == Some(before) {
+                self.newest[now.target] = Some(index);
+            }
+        }
+    }
+
     /// Takes one event in. One message may move several controls.
     pub fn apply(&mut self, event: &MidiEvent) {
         let (source, channel, position) = match event.message {
@@ -230,6 +252,33 @@ mod tests {
         });
         send(&mut s, &[0xb0, 1, 127]);
         assert_eq!(s.value(0, 0.0), Some(20.0));
+    }
+
+    #[test]
+    fn knobs_stand_where_they_stood_after_a_change_of_the_mapping() {
+        let read = |rows: &str| {
+            Mapping::parse(&format!("controls:\n{rows}"), Path::new("t.yaml")).unwrap()
+        };
+        let before = read(
+            "- {cc: 1, target: a, smooth_secs: 0}\n- {cc: 2, target: a, smooth_secs: 0}\n\
+             - {cc: 3, target: b, smooth_secs: 0}\n- {cc: 4, target: c, smooth_secs: 0}\n",
+        );
+        let mut old = ControlState::new(&before, |_| [0.0, 1.0]);
+        for bytes in [[0xb0, 1, 127], [0xb0, 2, 0], [0xb0, 3, 127], [0xb0, 4, 127]] {
+            send(&mut old, &bytes);
+        }
+        // Another order and range, a new row, and another target for the fourth knob.
+        let after = read(
+            "- {cc: 3, target: b, range: [0, 5], smooth_secs: 0}\n- {cc: 9, target: b}\n\
+             - {cc: 1, target: a, smooth_secs: 0}\n- {cc: 2, target: a, smooth_secs: 0}\n\
+             - {cc: 4, target: d, smooth_secs: 0}\n",
+        );
+        let mut new = ControlState::new(&after, |_| [0.0, 1.0]);
+        new.adopt(&after, &old, &before);
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|i| new.value(i, 0.0)),
+            [Some(5.0), None, None, Some(0.0), None]
+        );
     }
 
     #[test]

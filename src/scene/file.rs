@@ -27,6 +27,7 @@ struct SceneFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LatentEntry {
+    seed: Option<u32>,
     seeds: Option<Vec<u32>>,
     walk: Option<WalkKind>,
     speed: Option<Drive>,
@@ -119,6 +120,10 @@ fn walk(entry: Option<LatentEntry>, seed: u32) -> Result<Walk, KeyError> {
             accent: None,
         });
     };
+    if entry.seed.is_some() && entry.seeds.is_some() {
+        return Err(("seed", "stands beside `seeds`: one of the two".to_owned()));
+    }
+    let seed = entry.seed.unwrap_or(seed);
     let route = match (entry.walk.unwrap_or(WalkKind::Loop), entry.seeds) {
         (WalkKind::Loop, Some(seeds)) if seeds.is_empty() => {
             return Err(("seeds", "needs at least one seed".to_owned()));

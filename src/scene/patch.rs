@@ -149,8 +149,14 @@ impl Scene {
             let channels = match bend.features {
                 Features::All => ChannelSet::all(shape.channels),
                 Features::Random(share) => {
-                    // The transform's place is mixed in, so that two do not draw the same channels.
-                    let mut seed = u64::from(self.seed) << 32 | index as u64;
+                    // Counted by layer, so that two do not draw the same channels and an edit
+                    // elsewhere in the file does not draw anew.
+                    let random = |b: &&super::SceneBend| {
+                        b.layer == bend.layer && matches!(b.features, Features::Random(..))
+                    };
+                    let before = self.bends[..index].iter().filter(random).count();
+                    let place = (bend.layer << 16 | before) as u64;
+                    let mut seed = u64::from(self.seed) << 32 | place;
                     ChannelSet::random(shape.channels, share, split_mix(&mut seed))
                 }
                 Features::Cluster(id) => {

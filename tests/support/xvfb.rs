@@ -121,7 +121,7 @@ pub(crate) struct Shot {
 }
 
 impl Shot {
-    fn read(path: &std::path::Path) -> Self {
+    pub(crate) fn read(path: &std::path::Path) -> Self {
         let mut decoder =
             png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()));
         decoder.set_transformations(png::Transformations::normalize_to_color8());

@@ -1,0 +1,106 @@
+//! `bendwave bends`: what each transform does to a model, at three layers.
+
+use crate::app::cli::BendsArgs;
+use crate::app::sheet::{self, Sheet};
+use crate::app::stage::Stage;
+use crate::app::{print, say};
+use crate::bend::{TRANSFORMS, TransformSpec};
+use crate::frame::Frame;
+use crate::param::Drive;
+use crate::scene::Scene;
+use crate::signal::Snapshot;
+use anyhow::bail;
+use std::path::Path;
+
+/// Frames before the one that is shown: what feeds back has a past then.
+const FRAMES: usize = 12;
+const DT_SECS: f32 = 1.0 / 12.0;
+
+pub(crate) fn run(args: &BendsArgs) -> anyhow::Result<()> {
+    let mut empty = Scene::empty(args.latent.seed.unwrap_or(1));
+    empty.truncation = Drive::Constant(args.truncation);
+    let mut stage = Stage::set(&args.engine, empty.clone())?;
+    stage.set_latent(&args.latent, true)?;
+    let count = stage.engine.generator().manifest().layers.len();
+    let layers = match args.layers.as_slice() {
+        [] => vec![count / 4, count / 2, count * 3 / 4],
+        layers => layers.to_vec(),
+    };
+    if let Some(layer) = layers.iter().find(|&&l| l >= count) {
+        bail!(
+            "--layers {layer}: the model's layers are 0 to {}",
+            count - 1
+        );
+    }
+    let shape = stage.engine.generator().image_shape();
+    let picture = (shape.width as u32, shape.height as u32);
+    let span = layers.len() as u32;
+    let cells = (TRANSFORMS.len() as u32 + 1).next_multiple_of(args.columns) * span;
+    let size = sheet::cell(picture, args.cell);
+    let mut sheet = Sheet::new(cells, args.columns * span, size)?;
+    let mut frame = Frame::black(picture.0, picture.1);
+    let mut place = 0;
+    for transform in [None].into_iter().chain(TRANSFORMS.iter().map(Some)) {
+        for &layer in &layers {
+            let scene = match transform {
+                Some(transform) => bent(transform, layer, &empty)?,
+                None => empty.clone(),
+            };
+            stage.change_scene(scene)?;
+            for _ in 0..FRAMES {
+                stage.engine.frame(&Snapshot::SILENCE, DT_SECS)?;
+            }
+            if let Some(message) = stage.engine.take_message() {
+                bail!("{message}");
+            }
+            frame.fill_from_chw(stage.engine.generator().image());
+            sheet.picture(place, &frame);
+            place += 1;
+        }
+        let caption = transform.map_or_else(|| "unbent".to_owned(), caption);
+        sheet.caption(place - span, span, &caption)?;
+    }
+    sheet.write(&args.out)?;
+    let layers: Vec<String> = layers.iter().map(usize::to_string).collect();
+    say(&format!("layers {}", layers.join(", ")));
+    print(&args.out.display().to_string())
+}
+
+fn caption(transform: &TransformSpec) -> String {
+    let values: Vec<String> = setting(transform).iter().map(f32::to_string).collect();
+    format!("{} {}", transform.name, values.join(", "))
+}
+
+/// One transform on all features of a layer.
+fn bent(transform: &TransformSpec, layer: usize, empty: &Scene) -> anyhow::Result<Scene> {
+    let values: Vec<String> = setting(transform).iter().map(f32::to_string).collect();
+    let text = format!(
+        "transforms:\n- {{layer: {layer}, transform: {}, params: [{}], features: all}}\n",
+        transform.name,
+        values.join(", ")
+    );
+    let mut scene = empty.clone();
+    scene.bends = Scene::parse(&text, Path::new(transform.name))?.bends;
+    Ok(scene)
+}
+
+/// Values that show what a transform does. One that is not listed gets those half-way between no
+/// change and the top of its range.
+fn setting(transform: &TransformSpec) -> Vec<f32> {
+    let shown: &[f32] = match transform.name {
+        "translate" => &[0.25, 0.0],
+        "scale" => &[1.6],
+        "rotate" => &[45.0],
+        "scalar-multiply" => &[2.5],
+        "erode" | "dilate" => &[1.0],
+        _ => {
+            let nothing = transform.resolve_clamped(&[]);
+            return transform.params[..transform.required()]
+                .iter()
+                .zip(nothing)
+                .map(|(param, same)| (same + param.range[1]) / 2.0)
+                .collect();
+        }
+    };
+    shown.to_vec()
+}

@@ -1,0 +1,404 @@
+//! The `loader` thread: files that are saved during a performance change the picture.
+//!
+//! It reads, checks and compiles; the render thread takes what is ready through a handoff where the
+//! newest wins, and gives back what it no longer needs, to be dropped here. A broken file changes
+//! nothing: the last good one plays on, and the performer is told until it is mended.
+
+use crate::app::perform::{Controls, bind};
+use crate::app::say;
+use crate::app::stage;
+use crate::app::watch::{Watch, Woken};
+use crate::bend::{Bender, ClusterFile, ShaderSources};
+use crate::engine;
+use crate::gpu::Gpu;
+use crate::mapping::Mapping;
+use crate::rt::{latest, thread};
+use crate::scene::{Patch, Scene};
+use crate::tensor::MapShape;
+use crossbeam_channel::{Receiver, Sender};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A file that cannot be used may only be half written: it is read once more after this time
+/// before the performer hears of it.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+/// Benders on their way to be dropped: more than a loader can make in a frame.
+const RETIRED: usize = 4;
+
+/// What to load again when it is saved.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// `None` for a performance without a scene file.
+    pub(crate) scene_file: Option<PathBuf>,
+    /// `--seed`.
+    pub(crate) seed: Option<u32>,
+    pub(crate) scene: Scene,
+    /// `--clusters`.
+    pub(crate) clusters_file: Option<PathBuf>,
+    pub(crate) clusters: Option<ClusterFile>,
+    pub(crate) mapping_file: Option<PathBuf>,
+    pub(crate) mapping: Option<Mapping>,
+    pub(crate) shaders: Option<PathBuf>,
+    /// Name of the adapter that bends, to be opened again for new shaders; `None` when bends run on
+    /// the CPU.
+    pub(crate) bends_on: Option<String>,
+    /// Shapes of the model's layers.
+    pub(crate) shapes: Vec<MapShape>,
+}
+
+/// What changed, ready for the render thread. The newest wins; what was not taken yet is merged in.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    pub(crate) patch: Option<Patch>,
+    pub(crate) controls: Option<Controls>,
+    /// Has room for `patch`, or for the patch in use.
+    pub(crate) bender: Option<Bender>,
+    /// When the newest of the files was saved.
+    pub(crate) saved: Option<SystemTime>,
+    /// For the performer; may be empty.
+    pub(crate) message: String,
+    /// What is broken now, one line a file: replaces what was said before.
+    pub(crate) problems: Vec<String>,
+}
+
+/// The render thread's end.
+#[derive(Debug)]
+pub(crate) struct Reloads {
+    pub(crate) prepared: latest::Taker<Prepared>,
+    retired: Sender<Bender>,
+}
+
+impl Reloads {
+    /// Has a bender dropped on the loader's thread.
+    pub(crate) fn retire(&self, bender: Bender) {
+        if let Err(returned) = self.retired.try_send(bender) {
+            // The loader is busy or gone: then it is dropped here.
+            drop(returned);
+        }
+    }
+}
+
+/// Ends the thread when dropped.
+pub(crate) struct Loader {
+    stop: Arc<AtomicBool>,
+    wake: Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if self.wake.try_send(()).is_err() {
+            // It is awake already.
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::warn!("the loader ended by a fault");
+        }
+    }
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// When the system refuses another thread.
+pub(crate) fn start(sources: Sources) -> std::io::Result<(Loader, Reloads)> {
+    let (giver, prepared) = latest::handoff();
+    let (retired, to_drop) = crossbeam_channel::bounded(RETIRED);
+    let (watch, wake) = Watch::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut work = Work {
+        files: sources,
+        watch,
+        giver,
+        to_drop,
+        stop: Arc::clone(&stop),
+        problems: BTreeMap::new(),
+        suspects: BTreeSet::new(),
+        missing_clusters: None,
+        second_look: None,
+    };
+    // Watched from here on, so that nothing saved during the start is missed.
+    work.watch_files();
+    let thread = thread::spawn("loader", move || work.run())?;
+    let loader = Loader {
+        stop,
+        wake,
+        thread: Some(thread),
+    };
+    Ok((loader, Reloads { prepared, retired }))
+}
+
+struct Work {
+    files: Sources,
+    watch: Watch,
+    giver: latest::Giver<Prepared>,
+    to_drop: Receiver<Bender>,
+    stop: Arc<AtomicBool>,
+    /// What is broken, by file.
+    problems: BTreeMap<PathBuf, String>,
+    /// Files to read once more at `second_look`.
+    suspects: BTreeSet<PathBuf>,
+    /// The cluster file that a saved scene names and could not get.
+    missing_clusters: Option<PathBuf>,
+    second_look: Option<Instant>,
+}
+
+impl Work {
+    fn run(&mut self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let patience = self
+                .second_look
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            let woken = self.watch.wait(patience);
+            while let Ok(bender) = self.to_drop.try_recv() {
+                drop(bender);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            self.look(woken);
+        }
+    }
+
+    fn look(&mut self, woken: Woken) {
+        let mut changed = self.watch.changed(woken);
+        let sure = self.second_look.is_some_and(|at| at <= Instant::now());
+        if sure {
+            changed.append(&mut self.suspects);
+            self.second_look = None;
+        }
+        if changed.is_empty() {
+            return;
+        }
+        let mut ready = Prepared::default();
+        let mut done = Vec::new();
+        let mut failed = Vec::new();
+        self.load_scene(&changed, &mut ready, &mut done, &mut failed);
+        self.load_mapping(&changed, &mut ready, &mut done, &mut failed);
+        self.load_shaders(&changed, &mut ready, &mut done, &mut failed);
+        self.watch_files();
+        for path in &done {
+            self.problems.remove(path);
+        }
+        let mut told = Vec::new();
+        for (path, problem) in failed {
+            if sure || self.problems.contains_key(&path) {
+                told.push(problem.clone());
+                self.problems.insert(path, problem);
+            } else {
+                self.suspects.insert(path);
+                self.second_look = Some(Instant::now() + SECOND_LOOK);
+            }
+        }
+        for problem in told {
+            say(&format!("{problem}; the last good one plays on"));
+        }
+        if !done.is_empty() {
+            let names: Vec<String> = done.iter().map(|path| name(path)).collect();
+            let saved = |path: &PathBuf| path.metadata().and_then(|m| m.modified()).ok();
+            ready.saved = done.iter().filter_map(saved).max();
+            ready.message = format!("loaded {}", names.join(", "));
+            say(&ready.message);
+        }
+        self.give(ready);
+    }
+
+    /// Hands over, together with what was handed over before and not taken.
+    fn give(&self, mut ready: Prepared) {
+        if let Some(before) = self.giver.take_back() {
+            ready.patch = ready.patch.or(before.patch);
+            ready.controls = ready.controls.or(before.controls);
+            ready.bender = ready.bender.or(before.bender);
+            if ready.message.is_empty() {
+                ready.message = before.message;
+                ready.saved = before.saved;
+            }
+        }
+        ready.problems = self.problems.values().cloned().collect();
+        self.giver.give(ready);
+    }
+
+    fn load_scene(
+        &mut self,
+        changed: &BTreeSet<PathBuf>,
+        ready: &mut Prepared,
+        done: &mut Vec<PathBuf>,
+        failed: &mut Vec<(PathBuf, String)>,
+    ) {
+        let files = &self.files;
+        let awaited = self
+            .missing_clusters
+            .take_if(|path| changed.contains(path))
+            .is_some();
+        let scene_file = files.scene_file.as_ref();
+        let scene_file = scene_file.filter(|path| awaited || changed.contains(*path));
+        let scene = match scene_file {
+            Some(path) => match stage::scene(Some(path), files.seed) {
+                Ok(scene) => scene,
+                Err(error) => return failed.push((path.clone(), format!("{error:#}"))),
+            },
+            None => files.scene.clone(),
+        };
+        let clusters_file = clusters_file(files, &scene);
+        let same_file = clusters_file == self::clusters_file(files, &files.scene);
+        let reread = clusters_file
+            .as_ref()
+            .filter(|path| !same_file || changed.contains(*path));
+        if scene_file.is_none() && reread.is_none() {
+            return;
+        }
+        let clusters = match (&clusters_file, reread) {
+            (_, Some(path)) => match ClusterFile::load(path) {
+                Ok(clusters) => Some(clusters),
+                Err(error) => {
+                    self.missing_clusters = Some(path.clone());
+                    return failed.push((path.clone(), error.to_string()));
+                }
+            },
+            (Some(_), None) => files.clusters.clone(),
+            (None, None) => None,
+        };
+        let blamed = scene_file.or(reread).cloned().unwrap_or_default();
+        let shapes = &files.shapes;
+        match scene.patch(&|layer| shapes.get(layer).copied(), clusters.as_ref()) {
+            Ok(patch) => ready.patch = Some(patch),
+            Err(error) => return failed.push((blamed, error.to_string())),
+        }
+        if scene.model != files.scene.model {
+            say("note: the scene names another model: it is played from the next start on");
+        }
+        done.extend(scene_file.cloned());
+        done.extend(reread.cloned());
+        self.files.scene = scene;
+        self.files.clusters = clusters;
+        // Targets are looked up in the scene.
+        self.rebind(ready);
+    }
+
+    fn load_mapping(
+        &mut self,
+        changed: &BTreeSet<PathBuf>,
+        ready: &mut Prepared,
+        done: &mut Vec<PathBuf>,
+        failed: &mut Vec<(PathBuf, String)>,
+    ) {
+        let Some(path) = self.files.mapping_file.clone() else {
+            return;
+        };
+        if !changed.contains(&path) {
+            return;
+        }
+        match Mapping::load(&path) {
+            Ok(mapping) => {
+                let device = self.files.mapping.as_ref().and_then(|m| m.device.clone());
+                if mapping.device != device {
+                    say("note: another `device` is listened to from the next start on");
+                }
+                self.files.mapping = Some(mapping);
+                self.rebind(ready);
+                done.push(path);
+            }
+            Err(error) => failed.push((path, error.to_string())),
+        }
+    }
+
+    fn rebind(&self, ready: &mut Prepared) {
+        let (files, shapes) = (&self.files, &self.files.shapes);
+        let Some(mapping) = &files.mapping else {
+            return;
+        };
+        let shape = |layer: usize| shapes.get(layer).copied();
+        // It fitted when it was loaded.
+        if let Ok(patch) = files.scene.patch(&shape, files.clusters.as_ref()) {
+            ready.controls = Some(bind(mapping, files.mapping_file.as_deref(), &patch));
+        }
+    }
+
+    fn load_shaders(
+        &self,
+        changed: &BTreeSet<PathBuf>,
+        ready: &mut Prepared,
+        done: &mut Vec<PathBuf>,
+        failed: &mut Vec<(PathBuf, String)>,
+    ) {
+        let Some(folder) = &self.files.shaders else {
+            return;
+        };
+        let mut files = changed.iter().filter(|path| path.starts_with(folder));
+        let Some(first) = files.next().cloned() else {
+            return;
+        };
+        let Some(adapter) = &self.files.bends_on else {
+            say("note: a shader changed, but the bends run on the CPU: use --bend-on gpu");
+            return;
+        };
+        let files = &self.files;
+        let made = (|| -> anyhow::Result<Bender> {
+            let sources = ShaderSources::read(folder)?;
+            // A device of its own: what goes wrong with a new shader stays away from the show's.
+            let gpu = Gpu::new(&adapter.parse()?)?;
+            let mut bender = Bender::gpu_with_shaders(Arc::new(gpu), &sources)?;
+            let shape = |layer: usize| files.shapes.get(layer).copied();
+            if let Ok(patch) = files.scene.patch(&shape, files.clusters.as_ref()) {
+                engine::make_room(&mut bender, &patch, &shape)?;
+            }
+            Ok(bender)
+        })();
+        match made {
+            Ok(bender) => {
+                ready.bender = Some(bender);
+                // All were compiled, the ones that failed before, too.
+                done.extend(
+                    self.problems
+                        .keys()
+                        .filter(|p| p.starts_with(folder))
+                        .cloned(),
+                );
+                if !done.contains(&first) {
+                    done.push(first);
+                }
+            }
+            Err(error) => failed.push((first, format!("{error:#}"))),
+        }
+    }
+
+    fn watch_files(&mut self) {
+        let files = &self.files;
+        let mut all: Vec<PathBuf> = Vec::new();
+        all.extend(files.scene_file.clone());
+        all.extend(files.mapping_file.clone());
+        all.extend(clusters_file(files, &files.scene));
+        all.extend(self.missing_clusters.clone());
+        if let Some(folder) = &files.shaders {
+            all.extend(ShaderSources::paths().map(|path| folder.join(path)));
+        }
+        self.watch.set(all);
+    }
+}
+
+fn clusters_file(files: &Sources, scene: &Scene) -> Option<PathBuf> {
+    files
+        .clusters_file
+        .clone()
+        .or_else(|| scene.clusters.clone())
+}
+
+fn name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
