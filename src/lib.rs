@@ -23,7 +23,8 @@
 //! use each other. `tests/architecture.rs` reads [`MODULE_ORDER`] and checks it.
 //!
 //! 1. [`rt`]: named threads, newest-value slots. Knows nothing of the project.
-//! 2. [`tensor`], [`signal`]: shapes and channel sets; the signals that drive things.
+//! 2. [`tensor`], [`signal`], [`lines`]: shapes and channel sets; the signals that drive things; where
+//!    in a file a key stands.
 //! 3. [`param`]: a number that may be driven: constant or signal with range, curve, smoothing.
 //! 4. [`audio`], [`midi`], [`gpu`]: the outside world. They know no network.
 //! 5. [`mapping`]: controller mapping files (StyleGAN's is always `mapping_network`).
@@ -59,6 +60,7 @@ pub mod frame;
 pub mod generator;
 pub mod gpu;
 pub mod import;
+pub mod lines;
 pub mod mapping;
 pub mod midi;
 pub mod param;
@@ -72,7 +74,7 @@ pub mod tensor;
 /// The layers of the crate, lowest first. A module may use modules of earlier rows only.
 pub const MODULE_ORDER: &[&[&str]] = &[
     &["rt"],
-    &["tensor", "signal"],
+    &["tensor", "signal", "lines"],
     &["param"],
     &["audio", "midi", "gpu"],
     &["mapping"],

@@ -223,3 +223,102 @@ fn the_scenes_that_come_along_are_scenes() {
     }
     assert!(count > 0);
 }
+
+/// What cannot be meant is told with its line, whether the file alone shows it or the model does.
+#[test]
+fn errors_name_the_line() {
+    let two =
+        |second: &str| format!("seed: 1\ntransforms:\n- {{layer: 1, transform: invert}}\n{second}");
+    for (second, wanted) in [
+        (
+            "- layer: 2\n  transform: spin\n",
+            "line 5: transforms[1].transform",
+        ),
+        (
+            "- layer: 2\n  transform: rotate\n  params: [1, 2, 3]\n",
+            "line 6: transforms[1].params",
+        ),
+        (
+            "- layer: 2\n  transform: rotate\n",
+            "line 4: transforms[1].params",
+        ),
+        (
+            "- layer: 2\n  transform: resize\n  params: [2, 2]\n",
+            "Use `scale`",
+        ),
+        (
+            "- {layer: 2, transform: invert,\n   features: some}\n",
+            "line 5: transforms[1].features",
+        ),
+        ("- layer: 2\n  transform: rotate\n  params: [x]\n", "line 6"),
+    ] {
+        let error = parse(&two(second)).unwrap_err();
+        assert!(
+            error.starts_with("show.yaml: ") && error.contains(wanted),
+            "{error}"
+        );
+    }
+    for (second, wanted) in [
+        (
+            "- transform: invert\n  layer: 13\n",
+            "line 5: transforms[1].layer",
+        ),
+        (
+            "- transform: invert\n  layer: 5\n  features: cluster\n  feature-param: 3\n",
+            "line 6: transforms[1].features",
+        ),
+    ] {
+        let error = patch_error(&two(second));
+        assert!(
+            error.starts_with("show.yaml: ") && error.contains(wanted),
+            "{error}"
+        );
+    }
+}
+
+/// A file for the papers' tool's strips: one transform, no list, no layer.
+#[test]
+fn a_strip_is_told_from_a_scene() {
+    let strip = "transform: \"binary-thresh\"\nparams: [0.9]\nfeatures: \"all\"\nfeature-param:\n";
+    let error = parse(strip).unwrap_err();
+    assert!(error.contains("bends --strip"), "{error}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, strip).unwrap();
+    let scenes = Scene::load_strip(file.path(), 0..3).unwrap();
+    let layers: Vec<usize> = scenes.iter().map(|s| s.bends[0].layer).collect();
+    assert_eq!(layers, [0, 1, 2]);
+    assert_eq!(scenes[2].bends[0].params, [Drive::Constant(0.9)]);
+    std::fs::write(&file, "transforms: []\n").unwrap();
+    let error = Scene::load_strip(file.path(), 0..3)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("no strip"), "{error}");
+}
+
+/// An edit elsewhere in the file must not draw other features during a show.
+#[test]
+fn random_selections_stay_when_others_change() {
+    let draws = |text: &str| {
+        let patch = parse(text).unwrap().patch(&model, None).unwrap();
+        let drawn = |name: &str| {
+            let bend = patch.bends.iter().find(|b| b.name == name).unwrap();
+            bend.channels.as_slice().to_vec()
+        };
+        (drawn("a"), drawn("b"))
+    };
+    let a = "- {name: a, layer: 3, transform: invert, features: random, feature-param: 0.5}\n";
+    let b = "- {name: b, layer: 4, transform: invert, features: random, feature-param: 0.5}\n";
+    let before = draws(&format!("transforms:\n{a}{b}"));
+    assert_ne!(before.0, before.1);
+    let other = "- {layer: 4, transform: rotate, params: [3], features: all}\n";
+    let c = "- {layer: 2, transform: invert, features: random, feature-param: 0.5}\n";
+    let after = draws(&format!(
+        "transforms:\n{c}{other}{b}{}",
+        a.replace("invert", "ablate")
+    ));
+    assert_eq!(before, after);
+    // A larger share keeps what was drawn and adds to it.
+    let more = draws(&format!("transforms:\n{a}{}", b.replace("0.5", "0.75"))).1;
+    assert!(before.1.iter().all(|channel| more.contains(channel)));
+    assert_ne!(before, draws(&format!("seed: 2\ntransforms:\n{a}{b}")));
+}

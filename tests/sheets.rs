@@ -242,6 +242,29 @@ fn every_transform_is_on_the_sheet() {
         let name = bendwave::bend::TRANSFORMS[index as usize - 1].name;
         assert_ne!(row(0), row(index), "{name} shows nothing");
     }
+    let strip = dir.path().join("strip.yaml");
+    std::fs::write(
+        &strip,
+        "transform: invert\nparams: []\nfeatures: all\nfeature-param:\n",
+    )
+    .unwrap();
+    succeed(&[
+        "bends",
+        "--model",
+        text(&model),
+        "--strip",
+        text(&strip),
+        "--out",
+        text(&out),
+        "--cell",
+        "16",
+    ]);
+    let shot = Shot::read(&out);
+    assert_eq!(
+        (shot.width, shot.height),
+        (6 + 8 * 22, 42),
+        "unbent and seven layers"
+    );
     refused(
         &[
             "bends",

@@ -34,6 +34,9 @@ pub(crate) fn run(args: &BendsArgs) -> anyhow::Result<()> {
     }
     let shape = stage.engine.generator().image_shape();
     let picture = (shape.width as u32, shape.height as u32);
+    if let Some(path) = &args.strip {
+        return strip(args, path, &mut stage, picture);
+    }
     let span = layers.len() as u32;
     let cells = (TRANSFORMS.len() as u32 + 1).next_multiple_of(args.columns) * span;
     let size = sheet::cell(picture, args.cell);
@@ -46,14 +49,7 @@ pub(crate) fn run(args: &BendsArgs) -> anyhow::Result<()> {
                 Some(transform) => bent(transform, layer, &empty)?,
                 None => empty.clone(),
             };
-            stage.change_scene(scene)?;
-            for _ in 0..FRAMES {
-                stage.engine.frame(&Snapshot::SILENCE, DT_SECS)?;
-            }
-            if let Some(message) = stage.engine.take_message() {
-                bail!("{message}");
-            }
-            frame.fill_from_chw(stage.engine.generator().image());
+            draw(&mut stage, scene, &mut frame)?;
             sheet.picture(place, &frame);
             place += 1;
         }
@@ -64,6 +60,47 @@ pub(crate) fn run(args: &BendsArgs) -> anyhow::Result<()> {
     let layers: Vec<String> = layers.iter().map(usize::to_string).collect();
     say(&format!("layers {}", layers.join(", ")));
     print(&args.out.display().to_string())
+}
+
+/// One picture for each layer, as the papers' tool draws strips.
+fn strip(
+    args: &BendsArgs,
+    path: &Path,
+    stage: &mut Stage,
+    picture: (u32, u32),
+) -> anyhow::Result<()> {
+    let count = stage.engine.generator().manifest().layers.len();
+    let mut sheet = Sheet::new(
+        count as u32 + 1,
+        count as u32 + 1,
+        sheet::cell(picture, args.cell),
+    )?;
+    let mut frame = Frame::black(picture.0, picture.1);
+    let empty = stage.scene.clone();
+    draw(stage, empty.clone(), &mut frame)?;
+    sheet.picture(0, &frame);
+    sheet.caption(0, 1, "unbent")?;
+    for (layer, own) in (0..).zip(Scene::load_strip(path, 0..count)?) {
+        let mut scene = empty.clone();
+        scene.bends = own.bends;
+        draw(stage, scene, &mut frame)?;
+        sheet.picture(layer + 1, &frame);
+        sheet.caption(layer + 1, 1, &layer.to_string())?;
+    }
+    sheet.write(&args.out)?;
+    print(&args.out.display().to_string())
+}
+
+fn draw(stage: &mut Stage, scene: Scene, frame: &mut Frame) -> anyhow::Result<()> {
+    stage.change_scene(scene)?;
+    for _ in 0..FRAMES {
+        stage.engine.frame(&Snapshot::SILENCE, DT_SECS)?;
+    }
+    if let Some(message) = stage.engine.take_message() {
+        bail!("{message}");
+    }
+    frame.fill_from_chw(stage.engine.generator().image());
+    Ok(())
 }
 
 fn caption(transform: &TransformSpec) -> String {

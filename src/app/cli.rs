@@ -188,6 +188,10 @@ pub(crate) struct BendsArgs {
     pub(crate) engine: EngineArgs,
     #[command(flatten)]
     pub(crate) latent: LatentArgs,
+    /// One transform, as the papers' tool reads it for strips (no list, no layer): a picture for each
+    /// layer
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["layers", "columns"])]
+    pub(crate) strip: Option<PathBuf>,
     /// Layers to bend [default: an early, a middle and a late one]
     #[arg(long, value_name = "L,L,…", value_delimiter = ',')]
     pub(crate) layers: Vec<usize>,

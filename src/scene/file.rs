@@ -67,6 +67,9 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
         path: path.to_path_buf(),
         why,
     };
+    if let Some(strip) = Strip::read(text) {
+        return Err(strip.refusal(path));
+    }
     let file: Option<SceneFile> = serde_yaml::from_str(text).map_err(|e| wrong(e.to_string()))?;
     let file =
         file.ok_or_else(|| wrong("is empty: a scene has at least `transforms:`".to_owned()))?;
@@ -100,6 +103,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
     })?;
     Ok(Scene {
         path: path.to_path_buf(),
+        text: text.into(),
         model: file.model.map(|p| folder.join(p)),
         clusters: file.clusters.map(|p| folder.join(p)),
         seed,
@@ -108,6 +112,56 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
         walk,
         bends,
     })
+}
+
+/// A single transform without a list and without a layer: what the papers' tool reads for a strip of
+/// pictures, one for each layer.
+struct Strip(serde_yaml::Mapping);
+
+impl Strip {
+    fn read(text: &str) -> Option<Self> {
+        let map: serde_yaml::Mapping = serde_yaml::from_str(text).ok()?;
+        let is_strip = map.contains_key("transform") && !map.contains_key("transforms");
+        is_strip.then_some(Self(map))
+    }
+
+    fn refusal(&self, path: &Path) -> SceneError {
+        SceneError::Format {
+            path: path.to_path_buf(),
+            why:
+                "is a transform without a list, as the papers' tool reads for a strip of pictures: \
+                  draw it with `bendwave bends --strip FILE`, or put it under `transforms:` with a \
+                  `layer`"
+                    .to_owned(),
+        }
+    }
+}
+
+/// The scenes of a strip: its transform on each of `layers`, alone.
+pub(super) fn strip(
+    text: &str,
+    path: &Path,
+    layers: std::ops::Range<usize>,
+) -> Result<Vec<Scene>, SceneError> {
+    let wrong = |why: String| SceneError::Format {
+        path: path.to_path_buf(),
+        why,
+    };
+    let Some(Strip(entry)) = Strip::read(text) else {
+        let why =
+            "is no strip: that is one `transform` with `params` and `features`, without a list";
+        return Err(wrong(why.to_owned()));
+    };
+    layers
+        .map(|layer| {
+            let mut entry = entry.clone();
+            entry.insert("layer".into(), layer.into());
+            let mut scene = serde_yaml::Mapping::new();
+            scene.insert("transforms".into(), vec![Value::Mapping(entry)].into());
+            let text = serde_yaml::to_string(&scene).map_err(|e| wrong(e.to_string()))?;
+            parse(&text, path)
+        })
+        .collect()
 }
 
 type KeyError = (&'static str, String);
@@ -170,6 +224,11 @@ fn bend(entry: TransformEntry) -> Result<SceneBend, KeyError> {
             )
         })?;
     let transform = spec::find(&entry.transform).ok_or_else(|| {
+        if entry.transform == "resize" {
+            let why = "`resize` changes the size of the feature maps, which the next layer cannot \
+                       take; the papers' tool fails there, too. Use `scale`";
+            return ("transform", why.to_owned());
+        }
         let known: Vec<&str> = spec::TRANSFORMS.iter().map(|t| t.name).collect();
         (
             "transform",

@@ -12,9 +12,11 @@ pub use patch::{NumberId, Patch, PatchBend, PatchNumber};
 
 use crate::bend::{MAX_PARAMS, TransformSpec};
 use crate::generator::NoiseMode;
+use crate::lines;
 use crate::param::Drive;
 use crate::tensor::split_mix;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Most transforms in one scene.
 pub const MAX_TRANSFORMS: usize = 256;
@@ -24,6 +26,8 @@ pub const MAX_TRANSFORMS: usize = 256;
 pub struct Scene {
     /// Where it was read from; errors name it.
     pub path: PathBuf,
+    /// Its text; errors name the line.
+    pub text: Arc<str>,
     /// Model folder, made absolute against the scene's folder.
     pub model: Option<PathBuf>,
     /// Cluster file, made absolute against the scene's folder.
@@ -137,11 +141,27 @@ pub enum SceneError {
     Fit {
         /// The file.
         path: PathBuf,
-        /// The key, as `transforms[2].layer`.
+        /// The key, as `transforms[2].layer`, behind its line where that is known.
         key: String,
         /// What is wrong and what would be right.
         why: String,
     },
+}
+
+impl SceneError {
+    /// Puts the key's line before it.
+    fn with_line(self, text: &str) -> Self {
+        match self {
+            Self::Fit { path, key, why } => {
+                let key = match lines::find(text, &key) {
+                    Some(line) => format!("line {line}: {key}"),
+                    None => key,
+                };
+                Self::Fit { path, key, why }
+            }
+            other => other,
+        }
+    }
 }
 
 impl Scene {
@@ -150,20 +170,7 @@ impl Scene {
     /// # Errors
     /// When it cannot be read or is no scene.
     pub fn load(path: &Path) -> Result<Self, SceneError> {
-        const LARGEST_BYTES: u64 = 4 << 20;
-        let io_error = |source| SceneError::Io {
-            path: path.to_path_buf(),
-            source,
-        };
-        let size = std::fs::metadata(path).map_err(io_error)?.len();
-        if size > LARGEST_BYTES {
-            return Err(SceneError::Format {
-                path: path.to_path_buf(),
-                why: format!("{size} bytes is too large for a scene file"),
-            });
-        }
-        let text = std::fs::read_to_string(path).map_err(io_error)?;
-        Self::parse(&text, path)
+        Self::parse(&read(path)?, path)
     }
 
     /// Reads a scene from text; `path` names it in errors and anchors the files it names.
@@ -171,13 +178,26 @@ impl Scene {
     /// # Errors
     /// When it is no scene.
     pub fn parse(text: &str, path: &Path) -> Result<Self, SceneError> {
-        file::parse(text, path)
+        file::parse(text, path).map_err(|error| error.with_line(text))
+    }
+
+    /// Reads a file of the papers' tool's strips: one transform, without a list and without a layer.
+    /// Gives a scene for each of `layers` with that transform on it.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no such file.
+    pub fn load_strip(
+        path: &Path,
+        layers: std::ops::Range<usize>,
+    ) -> Result<Vec<Self>, SceneError> {
+        file::strip(&read(path)?, path, layers)
     }
 
     /// A scene without transforms that stands still.
     pub fn empty(seed: u32) -> Self {
         Self {
             path: PathBuf::from("(no scene)"),
+            text: Arc::default(),
             model: None,
             clusters: None,
             seed,
@@ -197,6 +217,23 @@ impl Scene {
         self.seed = seed;
         self.walk.route.restart(seed);
     }
+}
+
+/// Text of a scene file.
+fn read(path: &Path) -> Result<String, SceneError> {
+    const LARGEST_BYTES: u64 = 4 << 20;
+    let io_error = |source| SceneError::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    let size = std::fs::metadata(path).map_err(io_error)?.len();
+    if size > LARGEST_BYTES {
+        return Err(SceneError::Format {
+            path: path.to_path_buf(),
+            why: format!("{size} bytes is too large for a scene file"),
+        });
+    }
+    std::fs::read_to_string(path).map_err(io_error)
 }
 
 const _: () = assert!(

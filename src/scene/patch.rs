@@ -113,6 +113,15 @@ impl Scene {
         layer_shape: &dyn Fn(usize) -> Option<MapShape>,
         clusters: Option<&ClusterFile>,
     ) -> Result<Patch, SceneError> {
+        self.fit(layer_shape, clusters)
+            .map_err(|error| error.with_line(&self.text))
+    }
+
+    fn fit(
+        &self,
+        layer_shape: &dyn Fn(usize) -> Option<MapShape>,
+        clusters: Option<&ClusterFile>,
+    ) -> Result<Patch, SceneError> {
         let mut numbers = vec![
             fixed("truncation", self.truncation, [0.0, 1.5], [-4.0, 4.0]),
             fixed("walk.speed", self.walk.speed, [0.0, 2.0], [0.0, 60.0]),
