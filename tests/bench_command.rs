@@ -15,6 +15,8 @@ fn every_stage_is_timed() {
         "3",
         "--bend-on",
         "cpu",
+        "--each-transform",
+        "4x8,3x5",
         "--json",
         text(&json),
     ]);
@@ -24,7 +26,9 @@ fn every_stage_is_timed() {
     for wanted in [
         "chain, no bends",
         "one fused session",
+        "1 bend on the CPU",
         "3 bends on the CPU",
+        "8 bends on the CPU",
         "of which the bends",
         "RGBA",
     ] {
@@ -39,4 +43,36 @@ fn every_stage_is_timed() {
         assert!(printed.contains(wanted), "{printed}");
     }
     assert!(all["matrix_product_flops"].as_f64().unwrap() > 0.0);
+    let alone = all["transforms"].as_array().unwrap();
+    let per_size = bendwave::bend::TRANSFORMS.len() + 1;
+    assert_eq!(alone.len(), 2 * per_size);
+    for row in alone {
+        assert!(row["of_copy"].as_f64().unwrap() > 0.0, "{row}");
+    }
+}
+
+/// The plain copy on an adapter, and the transforms there.
+#[test]
+fn transforms_are_timed_on_the_gpu() {
+    if std::env::var_os("BENDWAVE_SKIP_GPU_TESTS").is_some() {
+        println!("skipped on request: bench on the GPU");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny_model(dir.path());
+    let arguments = [
+        "bench",
+        "--model",
+        text(&model),
+        "--frames",
+        "1",
+        "--bend-on",
+        "gpu",
+    ];
+    let output = succeed(&[&arguments[..], &["--each-transform", "4x8"]].concat());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        printed.contains("8 bends on the GPU") && printed.contains("rotate"),
+        "{printed}"
+    );
 }

@@ -17,10 +17,12 @@ mod docs;
 mod import;
 #[cfg(feature = "jack")]
 mod midi;
+mod no_alloc;
 mod perform;
 mod record;
 mod reload;
 mod render;
+mod runs;
 mod scene;
 mod shader_validation;
 mod sheets;

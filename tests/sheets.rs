@@ -189,7 +189,7 @@ fn a_sweep_is_the_scenes_with_its_values_and_the_same_every_time() {
         "3:translate:x:0.25..0.25",
     ]);
     std::fs::write(&scene, entry(0.25)).unwrap();
-    let said = render(&["--scene", text(&scene), "--sweep", "5:rotate:angle:0..0"]);
+    let said = render(&["--scene", text(&scene), "--sweep", "3:rotate:angle:0..0"]);
     assert_eq!(moved, said);
 
     for (sweep, wanted) in [

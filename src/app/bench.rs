@@ -4,7 +4,8 @@
 
 use crate::app::cli::{BenchArgs, BendOn};
 use crate::app::stage::{self, Stage};
-use crate::app::{print, say};
+use crate::app::{bench_bends, print, say};
+use crate::bend::Bender;
 use crate::engine::Latent;
 use crate::frame::Frame;
 use crate::generator::{FusedGenerator, MatrixProduct, Runtime, latent};
@@ -20,19 +21,28 @@ use std::time::Instant;
 const MATRIX: usize = 1024;
 const WARM_UP: usize = 5;
 
-/// Three bends that a performance might have: a warp on all features early, a share multiplied in
-/// the middle, a warp on a share late. Layers that a small model lacks are lowered.
-fn three_bends(last_layer: usize) -> String {
-    let layer = |l: usize| l.min(last_layer);
-    format!(
-        "transforms:\n\
-         - {{layer: {}, transform: rotate, params: [10], features: all, feature-param: null}}\n\
-         - {{layer: {}, transform: scalar-multiply, params: [1.5], features: random, feature-param: 0.5}}\n\
-         - {{layer: {}, transform: translate, params: [0.1, 0.0], features: random, feature-param: 0.25}}\n",
-        layer(3),
-        layer(5),
-        layer(7)
-    )
+/// Bends that a performance might have, most important first: warps, points and discs, on all features
+/// and on shares. Layers that a small model lacks are lowered.
+fn some_bends(count: usize, last_layer: usize) -> String {
+    const BENDS: [(usize, &str, &str, f32); 8] = [
+        (3, "rotate", "[10]", 1.0),
+        (5, "scalar-multiply", "[1.5]", 0.5),
+        (7, "translate", "[0.1, 0.0]", 0.25),
+        (2, "scale", "[1.2]", 1.0),
+        (8, "invert", "[0.5]", 0.3),
+        (6, "dilate", "[1]", 0.5),
+        (9, "flip-h", "[]", 0.25),
+        (4, "binary-thresh", "[0.5, 0.5]", 0.5),
+    ];
+    let mut scene = "transforms:\n".to_owned();
+    for (layer, transform, params, share) in BENDS.into_iter().take(count) {
+        let layer = layer.min(last_layer);
+        scene += &format!(
+            "- {{layer: {layer}, transform: {transform}, params: {params}, features: random, \
+             feature-param: {share}}}\n"
+        );
+    }
+    scene
 }
 
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
@@ -42,30 +52,42 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let runtime = Runtime::load(args.engine.ort_lib.as_deref())?;
     let mut plain = Stage::set(&args.engine, Scene::empty(1))?;
     let last_layer = plain.engine.generator().manifest().layers.len() - 1;
-    let scene = match &args.transforms {
-        Some(path) => stage::scene(Some(path), None)?,
-        None => Scene::parse(&three_bends(last_layer), Path::new("(three bends)"))?,
+    let scenes: Vec<Scene> = match &args.transforms {
+        Some(path) => vec![stage::scene(Some(path), None)?],
+        None => [1, 3, 8]
+            .iter()
+            .map(|&n| Scene::parse(&some_bends(n, last_layer), Path::new("(bench)")))
+            .collect::<Result<_, _>>()?,
     };
-    let bend_count = scene.bends.len();
     let mut benders = Vec::new();
-    for (name, bend_on) in [
-        ("bends on the CPU", BendOn::Cpu),
-        ("bends on the GPU", BendOn::Gpu),
-    ] {
+    for (name, bend_on) in [("CPU", BendOn::Cpu), ("GPU", BendOn::Gpu)] {
         if args.engine.bend_on != BendOn::Auto && args.engine.bend_on != bend_on {
             continue;
         }
         let mut engine_args = args.engine.clone();
         engine_args.bend_on = bend_on;
-        match Stage::set(&engine_args, scene.clone()) {
-            Ok(stage) => benders.push((
-                format!("{bend_count} {name} ({})", stage.engine.bender_name()),
-                stage,
-            )),
-            Err(error) if bend_on == BendOn::Gpu && args.engine.bend_on == BendOn::Auto => {
-                say(&format!("note: no GPU bends: {error}"));
+        for scene in &scenes {
+            let (count, plural) = match scene.bends.len() {
+                1 => (1, ""),
+                n => (n, "s"),
+            };
+            match Stage::set(&engine_args, scene.clone()) {
+                Ok(mut stage) => {
+                    let what = format!("{count} bend{plural} on the {name}");
+                    if bend_on == BendOn::Cpu && count == 3 {
+                        let alone = Stage::set(&engine_args, scene.clone())?;
+                        benders.push((format!("{what}, each segment alone"), alone));
+                    }
+                    stage.join_segments()?;
+                    let name = stage.engine.bender_name();
+                    benders.push((format!("{what}, {name}"), stage));
+                }
+                Err(error) if bend_on == BendOn::Gpu && args.engine.bend_on == BendOn::Auto => {
+                    say(&format!("note: no GPU bends: {error}"));
+                    break;
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
     }
 
@@ -125,7 +147,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let peak = 2.0 * (MATRIX as f64).powi(3) / product_times.at(0.5);
     let mut rows = vec![
         row(
-            "mapping network + chain, no bends",
+            "mapping network + chain, no bends, each segment alone",
             &chain_times,
             Some(flop / peak),
         ),
@@ -167,6 +189,21 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             share
         ))?;
     }
+    let mut transforms = Vec::new();
+    if let Some(shapes) = &args.each_transform {
+        let mut alone = Vec::new();
+        if args.engine.bend_on != BendOn::Gpu {
+            alone.push(Bender::cpu());
+        }
+        if let Some((_, stage)) = benders
+            .pop()
+            .filter(|(_, s)| s.engine.bend_adapter().is_some())
+        {
+            let mut engine = stage.engine;
+            alone.push(engine.set_bender(Bender::cpu()));
+        }
+        transforms = bench_bends::run(&mut alone, shapes, args.frames)?;
+    }
     if let Some(path) = &args.json {
         let stages: Vec<Value> = rows
             .iter()
@@ -183,6 +220,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             "matrix_product_flops": peak,
             "frames": args.frames,
             "stages": stages,
+            "transforms": transforms,
         });
         std::fs::write(path, serde_json::to_vec_pretty(&all)?)
             .map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
@@ -190,11 +228,16 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How long something took, again and again.
 #[derive(Clone, Debug, Default)]
-struct Times(Vec<f64>);
+pub(crate) struct Times(Vec<f64>);
 
 impl Times {
-    fn time<E>(&mut self, keep: bool, work: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn time<E>(
+        &mut self,
+        keep: bool,
+        work: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         let started = Instant::now();
         work()?;
         if keep {
@@ -204,7 +247,7 @@ impl Times {
     }
 
     /// Quantile by nearest rank, in seconds.
-    fn at(&self, quantile: f64) -> f64 {
+    pub(crate) fn at(&self, quantile: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let rank = (quantile * sorted.len() as f64).ceil() as usize;

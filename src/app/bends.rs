@@ -1,9 +1,9 @@
 //! `bendwave bends`: what each transform does to a model, at three layers.
 
 use crate::app::cli::BendsArgs;
+use crate::app::print;
 use crate::app::sheet::{self, Sheet};
 use crate::app::stage::Stage;
-use crate::app::{print, say};
 use crate::bend::{TRANSFORMS, TransformSpec};
 use crate::frame::Frame;
 use crate::param::Drive;
@@ -19,7 +19,7 @@ const DT_SECS: f32 = 1.0 / 12.0;
 pub(crate) fn run(args: &BendsArgs) -> anyhow::Result<()> {
     let mut empty = Scene::empty(args.latent.seed.unwrap_or(1));
     empty.truncation = Drive::Constant(args.truncation);
-    let mut stage = Stage::set(&args.engine, empty.clone())?;
+    let mut stage = Stage::set(&args.engine.for_pictures(), empty.clone())?;
     stage.set_latent(&args.latent, true)?;
     let count = stage.engine.generator().manifest().layers.len();
     let layers = match args.layers.as_slice() {
@@ -40,9 +40,10 @@ pub(crate) fn run(args: &BendsArgs) -> anyhow::Result<()> {
     let span = layers.len() as u32;
     let cells = (TRANSFORMS.len() as u32 + 1).next_multiple_of(args.columns) * span;
     let size = sheet::cell(picture, args.cell);
-    let mut sheet = Sheet::new(cells, args.columns * span, size)?;
+    let mut sheet = Sheet::grouped(cells, span, args.columns, size)?;
     let mut frame = Frame::black(picture.0, picture.1);
     let mut place = 0;
+    let numbers: Vec<String> = layers.iter().map(usize::to_string).collect();
     for transform in [None].into_iter().chain(TRANSFORMS.iter().map(Some)) {
         for &layer in &layers {
             let scene = match transform {
@@ -53,12 +54,11 @@ pub(crate) fn run(args: &BendsArgs) -> anyhow::Result<()> {
             sheet.picture(place, &frame);
             place += 1;
         }
-        let caption = transform.map_or_else(|| "unbent".to_owned(), caption);
+        let unbent = || format!("unbent; layers {}", numbers.join(", "));
+        let caption = transform.map_or_else(unbent, caption);
         sheet.caption(place - span, span, &caption)?;
     }
     sheet.write(&args.out)?;
-    let layers: Vec<String> = layers.iter().map(usize::to_string).collect();
-    say(&format!("layers {}", layers.join(", ")));
     print(&args.out.display().to_string())
 }
 
@@ -123,7 +123,7 @@ fn bent(transform: &TransformSpec, layer: usize, empty: &Scene) -> anyhow::Resul
 
 /// Values that show what a transform does. One that is not listed gets those half-way between no
 /// change and the top of its range.
-fn setting(transform: &TransformSpec) -> Vec<f32> {
+pub(crate) fn setting(transform: &TransformSpec) -> Vec<f32> {
     let shown: &[f32] = match transform.name {
         "translate" => &[0.25, 0.0],
         "scale" => &[1.6],

@@ -3,6 +3,7 @@
 use crate::app::sweep::{Sweep, SweepShape};
 use crate::app::variations::Vary;
 use crate::generator::{NoiseMode, ProviderChoice};
+use crate::tensor::MapShape;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -62,12 +63,24 @@ pub(crate) struct EngineArgs {
     /// GPU adapter for bends and window: auto, a number or a part of its name
     #[arg(long, default_value = "auto", value_name = "ADAPTER")]
     pub(crate) gpu: String,
-    /// Where bends run: gpu, cpu, or auto, which takes the GPU unless the adapter is software
+    /// Where bends run: gpu, cpu, or auto, which measures both on the scene's layers (single pictures:
+    /// the CPU)
     #[arg(long, default_value = "auto", value_name = "WHERE")]
     pub(crate) bend_on: BendOn,
     /// Folder with WGSL files to bend with instead of the built-in ones, laid out as `shaders/`
     #[arg(long, value_name = "DIR")]
     pub(crate) shaders: Option<PathBuf>,
+}
+
+impl EngineArgs {
+    /// The same for a few pictures: not worth waking a GPU, let alone measuring, unless asked to.
+    pub(crate) fn for_pictures(&self) -> Self {
+        let mut args = self.clone();
+        if args.bend_on == BendOn::Auto && args.gpu == "auto" && args.shaders.is_none() {
+            args.bend_on = BendOn::Cpu;
+        }
+        args
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -266,15 +279,45 @@ pub(crate) struct DevicesArgs {
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    /// Scene or plain network bending file whose bends are timed [default: three on layer 3 to 7]
+    /// Scene or plain network bending file whose bends are timed [default: one, three and eight on
+    /// layers 2 to 9]
     #[arg(long, value_name = "FILE", alias = "scene")]
     pub(crate) transforms: Option<PathBuf>,
     /// Frames per measurement
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) frames: usize,
+    /// Also time each transform by itself on layers of these sizes, against a plain copy of the same
+    /// bytes; CHANNELS x SIDE [without a size: 512x64,128x256,32x1024]
+    #[arg(
+        long,
+        value_name = "SIZES",
+        num_args = 0..=1,
+        default_missing_value = "512x64,128x256,32x1024",
+        value_delimiter = ',',
+        value_parser = parse_layer
+    )]
+    pub(crate) each_transform: Option<Vec<MapShape>>,
     /// Write the numbers here too
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+fn parse_layer(text: &str) -> Result<MapShape, String> {
+    let sides = text
+        .split_once(['x', 'X'])
+        .map(|(c, s)| (c.parse(), s.parse()));
+    match sides {
+        Some((Ok(channels), Ok(side)))
+            if (1..=8192).contains(&channels) && (1..=4096).contains(&side) =>
+        {
+            Ok(MapShape {
+                channels,
+                height: side,
+                width: side,
+            })
+        }
+        _ => Err("CHANNELSxSIDE, as 512x64".to_owned()),
+    }
 }
 
 fn parse_size(text: &str) -> Result<(u32, u32), String> {

@@ -4,6 +4,7 @@
 //! stderr, name the file and the key or line, and end the program with 2.
 
 mod bench;
+mod bench_bends;
 mod bends;
 mod cli;
 mod devices;

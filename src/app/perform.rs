@@ -78,6 +78,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             .clone()
             .or_else(|| model::bundled("shaders")),
         bends_on: stage.engine.bend_adapter(),
+        run_maker: stage.run_maker.clone(),
         shapes: stage.engine.generator().layer_shapes(),
     })
     .context("the thread that loads saved files does not start")?;

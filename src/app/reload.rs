@@ -9,7 +9,8 @@ use crate::app::say;
 use crate::app::stage;
 use crate::app::watch::{Watch, Woken};
 use crate::bend::{Bender, ClusterFile, ShaderSources};
-use crate::engine;
+use crate::engine::{self, RetiredRuns};
+use crate::generator::{RunMaker, RunPlan, Runs};
 use crate::gpu::Gpu;
 use crate::mapping::Mapping;
 use crate::rt::{latest, thread};
@@ -27,8 +28,16 @@ use std::time::{Duration, Instant, SystemTime};
 /// A file that cannot be used may only be half written: it is read once more after this time
 /// before the performer hears of it.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
-/// Benders on their way to be dropped: more than a loader can make in a frame.
+/// What is on its way to be dropped: more than a loader can make in a frame.
 const RETIRED: usize = 4;
+
+/// Something large that the render thread no longer needs.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held only to be dropped on the loader's thread")]
+pub(crate) enum Retired {
+    Bender(Box<Bender>),
+    Runs(Box<RetiredRuns>),
+}
 
 /// What to load again when it is saved.
 #[derive(Debug)]
@@ -47,6 +56,7 @@ pub(crate) struct Sources {
     /// Name of the adapter that bends, to be opened again for new shaders; `None` when bends run on
     /// the CPU.
     pub(crate) bends_on: Option<String>,
+    pub(crate) run_maker: RunMaker,
     /// Shapes of the model's layers.
     pub(crate) shapes: Vec<MapShape>,
 }
@@ -58,6 +68,8 @@ pub(crate) struct Prepared {
     pub(crate) controls: Option<Controls>,
     /// Has room for `patch`, or for the patch in use.
     pub(crate) bender: Option<Bender>,
+    /// Segments that run together.
+    pub(crate) runs: Option<Runs>,
     /// When the newest of the files was saved.
     pub(crate) saved: Option<SystemTime>,
     /// For the performer; may be empty.
@@ -70,13 +82,13 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) struct Reloads {
     pub(crate) prepared: latest::Taker<Prepared>,
-    retired: Sender<Bender>,
+    retired: Sender<Retired>,
 }
 
 impl Reloads {
-    /// Has a bender dropped on the loader's thread.
-    pub(crate) fn retire(&self, bender: Bender) {
-        if let Err(returned) = self.retired.try_send(bender) {
+    /// Has something dropped on the loader's thread.
+    pub(crate) fn retire(&self, retired: Retired) {
+        if let Err(returned) = self.retired.try_send(retired) {
             // The loader is busy or gone: then it is dropped here.
             drop(returned);
         }
@@ -129,6 +141,7 @@ pub(crate) fn start(sources: Sources) -> std::io::Result<(Loader, Reloads)> {
         suspects: BTreeSet::new(),
         missing_clusters: None,
         second_look: None,
+        plan: None,
     };
     // Watched from here on, so that nothing saved during the start is missed.
     work.watch_files();
@@ -145,7 +158,7 @@ struct Work {
     files: Sources,
     watch: Watch,
     giver: latest::Giver<Prepared>,
-    to_drop: Receiver<Bender>,
+    to_drop: Receiver<Retired>,
     stop: Arc<AtomicBool>,
     /// What is broken, by file.
     problems: BTreeMap<PathBuf, String>,
@@ -154,17 +167,20 @@ struct Work {
     /// The cluster file that a saved scene names and could not get.
     missing_clusters: Option<PathBuf>,
     second_look: Option<Instant>,
+    /// The runs that were made last.
+    plan: Option<RunPlan>,
 }
 
 impl Work {
     fn run(&mut self) {
+        self.make_runs();
         while !self.stop.load(Ordering::Relaxed) {
             let patience = self
                 .second_look
                 .map(|at| at.saturating_duration_since(Instant::now()));
             let woken = self.watch.wait(patience);
-            while let Ok(bender) = self.to_drop.try_recv() {
-                drop(bender);
+            while let Ok(retired) = self.to_drop.try_recv() {
+                drop(retired);
             }
             if self.stop.load(Ordering::Relaxed) {
                 return;
@@ -213,7 +229,30 @@ impl Work {
             ready.message = format!("loaded {}", names.join(", "));
             say(&ready.message);
         }
+        let patched = ready.patch.is_some();
         self.give(ready);
+        if patched {
+            self.make_runs();
+        }
+    }
+
+    /// Joins the segments between which the scene has no bend, if they are not those of before. Until
+    /// it is done, the render thread plays them one by one.
+    fn make_runs(&mut self) {
+        let files = &self.files;
+        let bent: BTreeSet<usize> = files.scene.bends.iter().map(|b| b.layer).collect();
+        let plan = RunPlan::new(files.shapes.len(), |layer| bent.contains(&layer));
+        if self.plan.as_ref() == Some(&plan) {
+            return;
+        }
+        match stage::make_runs(&files.run_maker, plan.clone()) {
+            Ok(runs) => self.give(Prepared {
+                runs: Some(runs),
+                ..Prepared::default()
+            }),
+            Err(error) => log::warn!("each segment runs by itself: {error}"),
+        }
+        self.plan = Some(plan);
     }
 
     /// Hands over, together with what was handed over before and not taken.
@@ -222,6 +261,7 @@ impl Work {
             ready.patch = ready.patch.or(before.patch);
             ready.controls = ready.controls.or(before.controls);
             ready.bender = ready.bender.or(before.bender);
+            ready.runs = ready.runs.or(before.runs);
             if ready.message.is_empty() {
                 ready.message = before.message;
                 ready.saved = before.saved;

@@ -45,6 +45,7 @@ pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
     }
     let mut stage = Stage::set(&args.engine, scene)?;
     stage.set_latent(&args.latent, false)?;
+    stage.join_segments()?;
     let sweeps = Sweeps::new(&stage.scene, &stage.engine, &args.sweep, args.sweep_shape)?;
     let signals = sound.as_ref().map(audio::analyze_all).transpose()?;
     drop(sound);

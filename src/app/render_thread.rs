@@ -5,7 +5,7 @@
 //! and, without waiting, to the recorder. When a frame cannot be made, the last one stays.
 
 use crate::app::perform::Controls;
-use crate::app::reload::Reloads;
+use crate::app::reload::{Reloads, Retired};
 use crate::app::stage::Stage;
 use crate::audio::LiveAudio;
 use crate::frame::{FramePool, SharedFrame};
@@ -255,7 +255,9 @@ impl RenderThread {
         }
         if let Some(bender) = ready.bender {
             let before = self.stage.engine.set_bender(bender);
-            self.inputs.reloads.retire(before);
+            self.inputs
+                .reloads
+                .retire(Retired::Bender(Box::new(before)));
         }
         if let Some(mut patch) = ready.patch {
             if patch.route == self.file_route {
@@ -269,6 +271,15 @@ impl RenderThread {
             if let Err(error) = self.stage.engine.set_patch(patch) {
                 return self.error(format!("the scene before plays on: {error}"));
             }
+        }
+        if let Some(runs) = ready.runs {
+            match self.stage.engine.set_runs(runs) {
+                Ok(before) => self.inputs.reloads.retire(Retired::Runs(Box::new(before))),
+                Err(error) => self.error(format!("each segment runs by itself: {error}")),
+            }
+        }
+        if let Some(before) = self.stage.engine.take_retired_runs() {
+            self.inputs.reloads.retire(Retired::Runs(Box::new(before)));
         }
         if let Some(mut controls) = ready.controls {
             if let Some(before) = &self.inputs.controls {
@@ -334,9 +345,10 @@ impl RenderThread {
             dropped: self.failed_frames + skipped,
             audio,
             engine: format!(
-                "network on {}, bends on {}",
+                "network on {}, bends on {}{}",
                 engine.generator().provider().provider,
-                engine.bender_name()
+                engine.bender_name(),
+                self.stage.bends_why
             ),
             recording,
             message: self.message.clone(),

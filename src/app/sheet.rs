@@ -10,6 +10,8 @@ const BACKGROUND: u8 = 16;
 const INK: u8 = 224;
 /// Between pictures, and around them.
 const GAP: u32 = 6;
+/// More of it between groups.
+const GROUP_GAP: u32 = 14;
 /// Longest side of a sheet: what most viewers open.
 const LONGEST_SIDE: u64 = 30_000;
 
@@ -18,6 +20,8 @@ const LONGEST_SIDE: u64 = 30_000;
 pub(crate) struct Sheet {
     page: Frame,
     columns: u32,
+    /// Columns of a group.
+    group: u32,
     /// Size of a picture.
     cell: (u32, u32),
     /// Height of a caption; 0 without captions.
@@ -30,10 +34,24 @@ impl Sheet {
     /// # Errors
     /// When it would be too large.
     pub(crate) fn new(count: u32, columns: u32, cell: (u32, u32)) -> anyhow::Result<Self> {
-        let columns = columns.clamp(1, count.max(1));
+        Self::grouped(count, columns.max(1), 1, cell)
+    }
+
+    /// The same with `groups` of `group` columns each beside each other, set apart.
+    ///
+    /// # Errors
+    /// When it would be too large.
+    pub(crate) fn grouped(
+        count: u32,
+        group: u32,
+        groups: u32,
+        cell: (u32, u32),
+    ) -> anyhow::Result<Self> {
+        let columns = (group * groups).clamp(1, count.max(1));
         let rows = count.max(1).div_ceil(columns);
         let caption = (cell.0.min(cell.1) / 8).clamp(14, 40);
-        let width = u64::from(columns) * u64::from(cell.0 + GAP) + u64::from(GAP);
+        let apart = u64::from(columns.div_ceil(group) - 1) * u64::from(GROUP_GAP);
+        let width = u64::from(columns) * u64::from(cell.0 + GAP) + u64::from(GAP) + apart;
         let height = u64::from(rows) * u64::from(cell.1 + caption + GAP) + u64::from(GAP);
         if width.max(height) > LONGEST_SIDE {
             bail!(
@@ -49,6 +67,7 @@ impl Sheet {
         Ok(Self {
             page,
             columns,
+            group,
             cell,
             caption,
         })
@@ -57,7 +76,7 @@ impl Sheet {
     fn corner(&self, place: u32) -> (u32, u32) {
         let (column, row) = (place % self.columns, place / self.columns);
         (
-            GAP + column * (self.cell.0 + GAP),
+            GAP + column * (self.cell.0 + GAP) + column / self.group * GROUP_GAP,
             GAP + row * (self.cell.1 + self.caption + GAP),
         )
     }

@@ -3,13 +3,14 @@
 use crate::app::cli::{BendOn, EngineArgs, LatentArgs};
 use crate::app::{model, say};
 use crate::bend::{Bender, ClusterFile, ShaderSources};
-use crate::engine::{Engine, Latent};
-use crate::generator::{Generator, Runtime, latent};
+use crate::engine::{self, Engine, Latent};
+use crate::generator::{Generator, GeneratorError, RunMaker, RunPlan, Runs, Runtime, latent};
 use crate::gpu;
+use crate::import;
 use crate::scene::{Patch, Scene};
-use anyhow::bail;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything that a scene needs from outside to become a patch.
 #[derive(Debug)]
@@ -17,6 +18,9 @@ pub(crate) struct Stage {
     pub(crate) engine: Engine,
     pub(crate) scene: Scene,
     pub(crate) clusters: Option<ClusterFile>,
+    /// Why the bends run where they run, to be put behind the bender's name; may be empty.
+    pub(crate) bends_why: String,
+    pub(crate) run_maker: RunMaker,
 }
 
 impl Stage {
@@ -33,31 +37,59 @@ impl Stage {
         let runtime = Runtime::load(args.ort_lib.as_deref())?;
         let generator = Generator::load(&folder, runtime, args.provider)?;
         let patch = patch(&scene, &generator, clusters.as_ref())?;
-        // Without bends there is no reason to wake a GPU.
-        let bender = if patch.bends.is_empty() {
-            Bender::cpu()
-        } else {
-            bender(args)?
-        };
         say(&format!(
             "network: {} px, {} layers, on {}",
             generator.manifest().resolution,
             generator.manifest().layers.len(),
             generator.provider()
         ));
-        if !patch.bends.is_empty() {
-            say(&format!("bends: {}", bender.name()));
+        let run_maker = generator.run_maker(runtime);
+        let has_bends = !patch.bends.is_empty();
+        let mut engine = Engine::new(generator, Bender::cpu(), patch)?;
+        let mut bends_why = String::new();
+        // Without bends there is no reason to wake a GPU.
+        if has_bends {
+            bends_why = choose_bender(args, &mut engine)?;
+            say(&format!("bends: {}{bends_why}", engine.bender_name()));
         }
-        let engine = Engine::new(generator, bender, patch)?;
         Ok(Self {
             engine,
             scene,
             clusters,
+            bends_why,
+            run_maker,
         })
     }
 }
 
+/// Makes a run's sessions from the model folder's files.
+///
+/// # Errors
+/// When a file is gone or ONNX Runtime refuses a run.
+pub(crate) fn make_runs(maker: &RunMaker, plan: RunPlan) -> Result<Runs, GeneratorError> {
+    maker.make(plan, |run| {
+        let files = &maker.files()[run.clone()];
+        let read = |file: &String| {
+            let path = maker.folder().join(file);
+            std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
+        };
+        let segments: Vec<Vec<u8>> = files.iter().map(read).collect::<Result<_, _>>()?;
+        import::join(&segments, *run.start()).map_err(|e| e.to_string())
+    })
+}
+
 impl Stage {
+    /// Lets neighbouring segments without a bend between them run together: for many frames.
+    ///
+    /// # Errors
+    /// When ONNX Runtime refuses them.
+    pub(crate) fn join_segments(&mut self) -> anyhow::Result<()> {
+        let plan = self.engine.run_plan();
+        let runs = make_runs(&self.run_maker, plan)?;
+        drop(self.engine.set_runs(runs)?);
+        Ok(())
+    }
+
     /// Plays another scene on the same model; on an error the one before stays.
     ///
     /// # Errors
@@ -115,30 +147,56 @@ fn patch(
     Ok(scene.patch(&|layer| generator.layer_shape(layer), clusters)?)
 }
 
-/// The bender that was asked for. `auto` falls back to the CPU and says so; `gpu` is an error
-/// without an adapter.
-fn bender(args: &EngineArgs) -> anyhow::Result<Bender> {
+/// Rounds of the measurement that `auto` decides by.
+const ROUNDS: usize = 5;
+
+/// Gives the engine the bender that was asked for, and says why. `auto` takes the one that is faster
+/// for the scene's bends, and the CPU where the GPU does not work; `gpu` is an error without one.
+fn choose_bender(args: &EngineArgs, engine: &mut Engine) -> anyhow::Result<String> {
     if args.bend_on == BendOn::Cpu {
-        return Ok(Bender::cpu());
+        return Ok(String::new());
     }
-    let choice = args.gpu.parse()?;
-    match gpu::Gpu::new(&choice) {
-        // A software adapter does the CPU's work with a detour.
-        Ok(gpu) if args.bend_on == BendOn::Auto && gpu.is_software() => Ok(Bender::cpu()),
-        Ok(gpu) => match gpu_bender(gpu, args.shaders.as_deref()) {
-            Ok(bender) => Ok(bender),
-            Err(error) if args.bend_on == BendOn::Auto => {
-                say(&format!("bends run on the CPU: {error}"));
-                Ok(Bender::cpu())
-            }
-            Err(error) => bail!("{error}"),
-        },
-        Err(error) if args.bend_on == BendOn::Auto && args.gpu == "auto" => {
-            say(&format!("bends run on the CPU: {error}"));
-            Ok(Bender::cpu())
-        }
-        Err(error) => bail!("{error}"),
+    let choice: gpu::AdapterChoice = args.gpu.parse()?;
+    let opened = gpu::Gpu::new(&choice)
+        .map_err(anyhow::Error::from)
+        .and_then(|gpu| gpu_bender(gpu, args.shaders.as_deref()));
+    let mut bender = match opened {
+        Ok(bender) => bender,
+        // An adapter that was named must be there.
+        Err(error) if args.bend_on == BendOn::Gpu || args.gpu != "auto" => return Err(error),
+        Err(error) => return Ok(format!(" ({error:#})")),
+    };
+    if args.bend_on == BendOn::Gpu {
+        make_room(&mut bender, engine)?;
+        engine.set_bender(bender);
+        return Ok(String::new());
     }
+    let on_cpu = engine.time_bends(&mut Bender::cpu(), ROUNDS)?;
+    let on_gpu = match engine.time_bends(&mut bender, ROUNDS) {
+        Ok(time) => time,
+        Err(error) => return Ok(format!(" ({error})")),
+    };
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    Ok(if on_gpu < on_cpu {
+        engine.set_bender(bender);
+        format!(
+            ", measured {:.2} ms a frame; CPU {:.2} ms",
+            ms(on_gpu),
+            ms(on_cpu)
+        )
+    } else {
+        let name = bender.name();
+        format!(
+            ", measured {:.2} ms a frame; {name} {:.2} ms",
+            ms(on_cpu),
+            ms(on_gpu)
+        )
+    })
+}
+
+fn make_room(bender: &mut Bender, engine: &Engine) -> anyhow::Result<()> {
+    let shape = |layer| engine.generator().layer_shape(layer);
+    Ok(engine::make_room(bender, engine.patch(), &shape)?)
 }
 
 fn gpu_bender(gpu: gpu::Gpu, shaders: Option<&Path>) -> anyhow::Result<Bender> {

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &StillArgs) -> anyhow::Result<()> {
     if let Some(noise) = args.noise {
         scene.noise = noise;
     }
-    let mut stage = Stage::set(&args.engine, scene)?;
+    let mut stage = Stage::set(&args.engine.for_pictures(), scene)?;
     stage.set_latent(&args.latent, args.truncation.is_some())?;
     let shape = stage.engine.generator().image_shape();
     stage.engine.frame(&Snapshot::SILENCE, 0.0)?;

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &VariationsArgs) -> anyhow::Result<()> {
     let Some(out) = &args.out else {
         return Ok(());
     };
-    let mut stage = Stage::set(&args.engine, draws.scene.clone())?;
+    let mut stage = Stage::set(&args.engine.for_pictures(), draws.scene.clone())?;
     stage.set_latent(&args.latent, false)?;
     let shape = stage.engine.generator().image_shape();
     let picture = (shape.width as u32, shape.height as u32);

@@ -5,7 +5,7 @@
 mod walk;
 
 use crate::bend::{Bend, BendError, Bender, MAX_PARAMS};
-use crate::generator::{Generator, GeneratorError, latent};
+use crate::generator::{BoundRuns, Generator, GeneratorError, RunPlan, Runs, latent};
 use crate::param::DriveState;
 use crate::scene::{NumberId, Patch};
 use crate::signal::Snapshot;
@@ -57,6 +57,16 @@ pub struct Engine {
     frame: u64,
     timing: FrameTiming,
     message: Option<String>,
+    retired: Option<RetiredRuns>,
+}
+
+/// Runs that play no more.
+#[derive(Debug)]
+pub enum RetiredRuns {
+    /// That played.
+    Bound(Option<BoundRuns>),
+    /// That came too late.
+    Unused(Runs),
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +117,7 @@ impl Engine {
             frame: 0,
             timing: FrameTiming::default(),
             message: None,
+            retired: None,
         };
         engine.set_patch(patch)?;
         Ok(engine)
@@ -140,6 +151,13 @@ impl Engine {
             }
         }
         self.patch = patch;
+        if self
+            .generator
+            .run_plan()
+            .is_some_and(|plan| !self.fits(plan))
+        {
+            self.retired = Some(RetiredRuns::Bound(self.generator.set_runs(None)?));
+        }
         Ok(())
     }
 
@@ -171,10 +189,86 @@ impl Engine {
         Ok(())
     }
 
+    /// Which segments may run together for the patch: a run ends behind each layer with a bend.
+    pub fn run_plan(&self) -> RunPlan {
+        let layers = self.by_layer.len();
+        RunPlan::new(layers, |layer| !self.by_layer[layer].bends.is_empty())
+    }
+
+    /// Lets runs take over from the chain of single segments; runs in which a layer of the patch cannot
+    /// be bent are left aside. Gives what is not needed any more, to be dropped where there is time.
+    ///
+    /// # Errors
+    /// When the runs are of another model; the chain takes over then.
+    pub fn set_runs(&mut self, runs: Runs) -> Result<RetiredRuns, GeneratorError> {
+        if self.fits(runs.plan()) {
+            Ok(RetiredRuns::Bound(self.generator.set_runs(Some(runs))?))
+        } else {
+            Ok(RetiredRuns::Unused(runs))
+        }
+    }
+
+    /// Runs that a change of the patch put out of use, to be dropped where there is time.
+    pub fn take_retired_runs(&mut self) -> Option<RetiredRuns> {
+        self.retired.take()
+    }
+
+    fn fits(&self, plan: &RunPlan) -> bool {
+        let layers = self.by_layer.iter().enumerate();
+        let mut bent = layers.filter(|(_, bends)| !bends.bends.is_empty());
+        bent.all(|(layer, _)| plan.stops_at(layer))
+    }
+
     /// Changes what does the bending, which must have room for the patch (see
     /// [`Bender::reserve`]); gives back the one before.
     pub fn set_bender(&mut self, bender: Bender) -> Bender {
         std::mem::replace(&mut self.bender, bender)
+    }
+
+    /// How long a bender takes for this patch's bends of one frame, on maps of the layers' shapes,
+    /// with every signal at its top: the median of `rounds`, at least 1.
+    ///
+    /// # Errors
+    /// When the bender fails.
+    pub fn time_bends(
+        &mut self,
+        bender: &mut Bender,
+        rounds: usize,
+    ) -> Result<Duration, BendError> {
+        let shape = |layer| self.generator.layer_shape(layer);
+        make_room(bender, &self.patch, &shape)?;
+        let mut loud = Snapshot::SILENCE;
+        loud.values.fill(1.0);
+        let before = self.states.clone();
+        self.evaluate(&loud, 0.0);
+        self.states = before;
+        let mut times = Vec::with_capacity(rounds + 1);
+        // The first round is to get warm.
+        for _ in 0..=rounds.max(1) {
+            let mut total = Duration::ZERO;
+            for (layer, bends) in self.by_layer.iter().enumerate() {
+                let bends = bends.bends.as_slice();
+                let Some(shape) = self
+                    .generator
+                    .layer_shape(layer)
+                    .filter(|_| !bends.is_empty())
+                else {
+                    continue;
+                };
+                let mut data: Vec<f32> = (0..shape.len()).map(|i| (i as f32).sin()).collect();
+                let mut maps = FeatureMaps::Host {
+                    data: &mut data,
+                    shape,
+                };
+                let started = Instant::now();
+                bender.apply(&mut maps, bends)?;
+                total += started.elapsed();
+            }
+            times.push(total);
+        }
+        times.remove(0);
+        times.sort_unstable();
+        Ok(times[times.len() / 2])
     }
 
     /// Changes where the latent comes from.

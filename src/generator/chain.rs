@@ -4,6 +4,7 @@ use crate::generator::manifest::{self, FileEntry, Manifest};
 use crate::generator::noise::{self, NoiseMode};
 use crate::generator::npy::{self, NpyError};
 use crate::generator::residence::{Residence, Shared};
+use crate::generator::runs::{BoundRuns, RunPlan, Runs, Tensors};
 use crate::generator::{Provider, ProviderChoice, ProviderReport, Runtime};
 use crate::tensor::{FeatureMaps, MapShape};
 use ort::session::{IoBinding, Session};
@@ -63,6 +64,34 @@ impl std::fmt::Debug for Stage {
 }
 
 impl Stage {
+    /// Runs segment `index` on the newest tensors.
+    fn run_on(
+        &mut self,
+        index: usize,
+        residence: Residence,
+        tensors: &Tensors<'_>,
+    ) -> Result<(), GeneratorError> {
+        let Self { name, binding, .. } = self;
+        let failed = |e: ort::Error| run_error(name, &e);
+        residence
+            .refresh(binding, "style", &tensors.styles[index])
+            .map_err(failed)?;
+        if let Some(noise) = tensors.noise.get(index) {
+            residence.refresh(binding, "noise", noise).map_err(failed)?;
+        }
+        if index > 0 {
+            residence
+                .refresh(binding, "x_in", &tensors.maps[index - 1])
+                .map_err(failed)?;
+        }
+        // Odd layers, and the last stage (whose index is odd too), read the newest skip.
+        if index % 2 == 1 && index > 1 {
+            let skip = &tensors.rgb[index / 2 - 1];
+            residence.refresh(binding, "rgb_in", skip).map_err(failed)?;
+        }
+        self.run()
+    }
+
     fn run(&mut self) -> Result<(), GeneratorError> {
         match self.session.run_binding(&self.binding) {
             Ok(_) => Ok(()),
@@ -96,6 +125,8 @@ pub struct Generator {
     noise_mode: Option<NoiseMode>,
     /// RGB skips of the odd layers, in order; the last is the picture.
     rgb: Vec<Shared>,
+    /// Sessions of several segments each, where no bend sits between them.
+    runs: Option<BoundRuns>,
 }
 
 impl Generator {
@@ -256,6 +287,7 @@ impl Generator {
             noise_const: files.noise.clone(),
             noise_mode: None,
             rgb,
+            runs: None,
         };
         // A provider may load and still fail at the first run.
         let w_avg = generator.manifest.w_avg.repeat(generator.latents());
@@ -360,33 +392,53 @@ impl Generator {
         for (shared, w) in self.styles.iter_mut().zip(styles.chunks_exact(w_dim)) {
             shared.values_mut().copy_from_slice(w);
         }
-        let layers = self.maps.len();
         let residence = self.residence;
-        for index in 0..=layers {
-            let Stage { name, binding, .. } = &mut self.stages[index];
-            let failed = |e: ort::Error| run_error(name, &e);
-            residence
-                .refresh(binding, "style", &self.styles[index])
-                .map_err(failed)?;
-            if let Some(noise) = self.noise.get(index) {
-                residence.refresh(binding, "noise", noise).map_err(failed)?;
-            }
-            if index > 0 {
-                residence
-                    .refresh(binding, "x_in", &self.maps[index - 1])
-                    .map_err(failed)?;
-            }
-            // Odd layers, and the last stage (whose index is odd too), read the newest skip.
-            if index % 2 == 1 && index > 1 {
-                let skip = &self.rgb[index / 2 - 1];
-                residence.refresh(binding, "rgb_in", skip).map_err(failed)?;
-            }
-            self.stages[index].run()?;
-            if index < layers {
-                bend(index, self.maps[index].maps());
+        let stages = &mut self.stages;
+        let mut single = |index: usize, tensors: &mut Tensors<'_>| {
+            stages[index].run_on(index, residence, tensors)
+        };
+        let mut tensors = Tensors {
+            styles: &self.styles,
+            noise: &self.noise,
+            maps: &mut self.maps,
+            rgb: &mut self.rgb,
+        };
+        if let Some(runs) = &mut self.runs {
+            runs.synthesize(residence, &mut tensors, &mut single, bend)?;
+        } else {
+            for index in 0..=tensors.maps.len() {
+                single(index, &mut tensors)?;
+                if let Some(maps) = tensors.maps.get_mut(index) {
+                    bend(index, maps.maps());
+                }
             }
         }
         Ok(self.image())
+    }
+
+    /// Which segments run together now; `None` when each runs by itself.
+    pub fn run_plan(&self) -> Option<&RunPlan> {
+        self.runs.as_ref().map(|runs| &runs.plan)
+    }
+
+    /// Lets runs take over from the chain, or the chain again with `None`. `bend` of
+    /// [`Self::synthesize`] then gets only the layers at which a run ends. Gives what ran before, to
+    /// be dropped where there is time for it.
+    ///
+    /// # Errors
+    /// When the runs are of another model; the chain takes over then.
+    pub fn set_runs(&mut self, runs: Option<Runs>) -> Result<Option<BoundRuns>, GeneratorError> {
+        let before = self.runs.take();
+        if let Some(runs) = runs {
+            let mut tensors = Tensors {
+                styles: &self.styles,
+                noise: &self.noise,
+                maps: &mut self.maps,
+                rgb: &mut self.rgb,
+            };
+            self.runs = Some(BoundRuns::bind(runs, &mut tensors)?);
+        }
+        Ok(before)
     }
 
     /// The last picture, \[3, H, W\].
@@ -395,7 +447,7 @@ impl Generator {
     }
 }
 
-fn run_error(stage: &str, error: &ort::Error) -> GeneratorError {
+pub(super) fn run_error(stage: &str, error: &ort::Error) -> GeneratorError {
     GeneratorError::Run {
         stage: stage.to_owned(),
         why: error.to_string(),

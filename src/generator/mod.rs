@@ -11,11 +11,13 @@ mod noise;
 pub mod npy;
 mod provider;
 mod residence;
+mod runs;
 mod runtime;
 mod whole;
 
 pub use chain::{Generator, GeneratorError};
 pub use noise::NoiseMode;
 pub use provider::{Provider, ProviderChoice, ProviderReport};
+pub use runs::{BoundRuns, RunMaker, RunPlan, Runs};
 pub use runtime::{Runtime, RuntimeError};
 pub use whole::{FusedGenerator, MatrixProduct};

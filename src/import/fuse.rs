@@ -44,19 +44,52 @@ pub enum FuseError {
 /// # Errors
 /// When a segment is no ONNX model or does not fit the one before it.
 pub fn fuse(segments: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, FuseError> {
+    connect(segments, 0, Ends::Closed)
+}
+
+/// Joins neighbouring segments into one ONNX model; `first` is the number of the first.
+///
+/// Inputs: `style_{N}` and `noise_{N}` for segment N, and what the first takes from those before: `x_in`,
+/// `rgb_in`. Outputs: `x`, and `rgb` where a segment gives it; or `image`, when `to_rgb` is the last.
+///
+/// # Errors
+/// When a segment is no ONNX model.
+pub fn join(segments: &[impl AsRef<[u8]>], first: usize) -> Result<Vec<u8>, FuseError> {
+    connect(segments, first, Ends::Open)
+}
+
+/// Whether what the first segment lacks is asked for, and what the last gives is handed on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Closed,
+    Open,
+}
+
+fn connect(segments: &[impl AsRef<[u8]>], first: usize, ends: Ends) -> Result<Vec<u8>, FuseError> {
     if segments.is_empty() {
         return Err(FuseError::Empty);
     }
+    let mut graphs = Vec::with_capacity(segments.len());
+    for (place, bytes) in segments.iter().enumerate() {
+        let model = ModelProto::decode(bytes.as_ref()).map_err(|source| FuseError::Decode {
+            segment: first + place,
+            source,
+        })?;
+        graphs.push(model.graph.unwrap_or_default());
+    }
+    let gives = |graph: &GraphProto, name: &str| graph.output.iter().any(|o| o.name == name);
+    // Where the names that leave the graph are written last.
+    let last_x = graphs.len() - 1;
+    let last_rgb = graphs.iter().rposition(|g| gives(g, "rgb"));
+    let hands_on = ends == Ends::Open && !gives(&graphs[last_x], IMAGE);
     let mut fused = GraphProto {
         name: "generator".to_owned(),
         ..GraphProto::default()
     };
     // What the segment before gives: `x`, `rgb` → name in the fused graph.
     let mut given: HashMap<String, String> = HashMap::new();
-    for (segment, bytes) in segments.iter().enumerate() {
-        let model = ModelProto::decode(bytes.as_ref())
-            .map_err(|source| FuseError::Decode { segment, source })?;
-        let graph = model.graph.unwrap_or_default();
+    for (place, graph) in graphs.into_iter().enumerate() {
+        let segment = first + place;
         let mut names: HashMap<String, String> = HashMap::new();
         for input in graph.input {
             let name = match input.name.as_str() {
@@ -68,25 +101,39 @@ pub fn fuse(segments: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, FuseError> {
                     });
                     name
                 }
-                other => other
-                    .strip_suffix("_in")
-                    .and_then(|before| given.get(before))
-                    .cloned()
-                    .ok_or_else(|| FuseError::Unconnected {
-                        segment,
-                        input: input.name.clone(),
-                    })?,
+                other => {
+                    let before = other.strip_suffix("_in").unwrap_or(other);
+                    match given.get(before) {
+                        Some(name) => name.clone(),
+                        None if ends == Ends::Open => {
+                            fused.input.push(input.clone());
+                            given.insert(before.to_owned(), other.to_owned());
+                            other.to_owned()
+                        }
+                        None => {
+                            return Err(FuseError::Unconnected {
+                                segment,
+                                input: input.name.clone(),
+                            });
+                        }
+                    }
+                }
             };
             names.insert(input.name, name);
         }
+        let leaves = |name: &str| {
+            name == IMAGE
+                || hands_on
+                    && (name == "x" && place == last_x || name == "rgb" && Some(place) == last_rgb)
+        };
         let rename = |name: &String| {
-            names
-                .get(name)
-                .cloned()
-                .unwrap_or_else(|| match name.as_str() {
-                    IMAGE => IMAGE.to_owned(),
-                    _ => format!("s{segment:02}/{name}"),
-                })
+            names.get(name).cloned().unwrap_or_else(|| {
+                if leaves(name) {
+                    name.clone()
+                } else {
+                    format!("s{segment:02}/{name}")
+                }
+            })
         };
         fused
             .initializer
@@ -103,10 +150,9 @@ pub fn fuse(segments: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, FuseError> {
         given.remove("x");
         // `rgb` stays: an even layer leaves the picture so far as it is.
         for output in graph.output {
-            if output.name == IMAGE {
+            given.insert(output.name.clone(), rename(&output.name));
+            if leaves(&output.name) {
                 fused.output.push(output);
-            } else {
-                given.insert(output.name.clone(), rename(&output.name));
             }
         }
     }

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-pub use self::fuse::{FuseError, fuse};
+pub use self::fuse::{FuseError, fuse, join};
 pub use self::pickle::PickleError;
 pub use self::product::matrix_product;
 use crate::generator::manifest::{FORMAT, FileEntry, LayerEntry, Manifest, Provenance};

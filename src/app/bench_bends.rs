@@ -1,0 +1,155 @@
+//! The part of `bendwave bench` that times each transform by itself, against a plain copy of the same
+//! bytes by the same processor or adapter.
+
+use crate::app::bench::Times;
+use crate::app::{bends, print};
+use crate::bend::{Bend, Bender, TRANSFORMS};
+use crate::gpu::{Gpu, GpuError};
+use crate::tensor::{ChannelSet, FeatureMaps, MapShape};
+use serde_json::{Value, json};
+
+/// Most rounds: a late layer takes a CPU about a second.
+const MOST_ROUNDS: usize = 20;
+
+/// Times every transform on all features, and prints a table. Gives the rows for a JSON file.
+pub(crate) fn run(
+    benders: &mut [Bender],
+    shapes: &[MapShape],
+    frames: usize,
+) -> anyhow::Result<Vec<Value>> {
+    let rounds = frames.clamp(1, MOST_ROUNDS);
+    let mut rows = Vec::new();
+    for &shape in shapes {
+        let size = format!("{}×{}²", shape.channels, shape.width);
+        for bender in &mut *benders {
+            let place = bender.name();
+            print(&format!(
+                "\n{size}, {:.1} MB, {place}; {rounds} rounds",
+                shape.len() as f64 * 4e-6
+            ))?;
+            print(&format!(
+                "{:<18} {:>9} {:>9} {:>9}",
+                "", "p50 ms", "p99 ms", "of copy"
+            ))?;
+            let copy = copy_times(bender, shape, rounds)?;
+            let mut row = |name: &str, times: &Times| -> anyhow::Result<()> {
+                let (p50, p99) = (times.at(0.5), times.at(0.99));
+                let ratio = p50 / copy.at(0.5);
+                print(&format!(
+                    "{name:<18} {:>9.2} {:>9.2} {ratio:>9.2}",
+                    p50 * 1e3,
+                    p99 * 1e3
+                ))?;
+                rows.push(json!({
+                    "size": size, "on": place, "what": name,
+                    "p50_secs": p50, "p99_secs": p99, "of_copy": ratio,
+                }));
+                Ok(())
+            };
+            row("copy", &copy)?;
+            for transform in TRANSFORMS {
+                let mut data = noise(shape);
+                let bends = [Bend {
+                    transform,
+                    channels: ChannelSet::all(shape.channels),
+                    params: transform.resolve(&bends::setting(transform))?,
+                }];
+                bender.reserve(shape, bends.len())?;
+                let mut times = Times::default();
+                for round in 0..=rounds {
+                    times.time(round > 0, || {
+                        let mut maps = FeatureMaps::Host {
+                            data: &mut data,
+                            shape,
+                        };
+                        bender.apply(&mut maps, &bends)
+                    })?;
+                }
+                row(transform.name, &times)?;
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Values as activations have them.
+fn noise(shape: MapShape) -> Vec<f32> {
+    (0..shape.len())
+        .map(|i| (i as f32 * 0.7).sin() * 2.0)
+        .collect()
+}
+
+/// The same bytes copied: within memory for the CPU; to the adapter, from buffer to buffer there, and
+/// back for a GPU, which is the way that bent maps take.
+fn copy_times(bender: &Bender, shape: MapShape, rounds: usize) -> anyhow::Result<Times> {
+    let mut data = noise(shape);
+    let mut times = Times::default();
+    match bender {
+        Bender::Cpu(_) => {
+            let mut to = vec![0.0; data.len()];
+            for round in 0..=rounds {
+                times.time(round > 0, || -> anyhow::Result<()> {
+                    to.copy_from_slice(std::hint::black_box(&data));
+                    std::hint::black_box(&to);
+                    Ok(())
+                })?;
+            }
+        }
+        Bender::Gpu(bender) => {
+            let copier = Copier::new(bender.gpu(), data.len() * 4);
+            for round in 0..=rounds {
+                times.time(round > 0, || copier.copy(bender.gpu(), &mut data))?;
+            }
+        }
+    }
+    Ok(times)
+}
+
+/// Buffers for the way to an adapter and back.
+struct Copier {
+    upload: wgpu::Buffer,
+    maps: [wgpu::Buffer; 2],
+    download: wgpu::Buffer,
+}
+
+impl Copier {
+    fn new(gpu: &Gpu, bytes: usize) -> Self {
+        use wgpu::BufferUsages as Usage;
+        let buffer = |usage, mapped_at_creation| {
+            gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("plain copy"),
+                size: bytes as u64,
+                usage,
+                mapped_at_creation,
+            })
+        };
+        let between = Usage::COPY_SRC | Usage::COPY_DST;
+        Self {
+            upload: buffer(Usage::MAP_WRITE | Usage::COPY_SRC, true),
+            maps: [buffer(between, false), buffer(between, false)],
+            download: buffer(Usage::MAP_READ | Usage::COPY_DST, false),
+        }
+    }
+
+    fn copy(&self, gpu: &Gpu, data: &mut [f32]) -> Result<(), GpuError> {
+        let failed = |e: wgpu::MapRangeError| GpuError::Failed(e.to_string());
+        let mut view = self.upload.get_mapped_range_mut(..).map_err(failed)?;
+        view.copy_from_slice(bytemuck::cast_slice(data));
+        drop(view);
+        self.upload.unmap();
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        let way = [&self.upload, &self.maps[0], &self.maps[1], &self.download];
+        for pair in way.windows(2) {
+            encoder.copy_buffer_to_buffer(pair[0], 0, pair[1], 0, self.upload.size());
+        }
+        let submission = gpu.queue().submit([encoder.finish()]);
+        self.upload.map_async(wgpu::MapMode::Write, .., |_| {});
+        self.download.map_async(wgpu::MapMode::Read, .., |_| {});
+        gpu.wait(submission)?;
+        let view = self.download.get_mapped_range(..).map_err(failed)?;
+        bytemuck::cast_slice_mut(data).copy_from_slice(&view);
+        drop(view);
+        self.download.unmap();
+        Ok(())
+    }
+}
