@@ -152,8 +152,7 @@ fn bent_pictures_are_the_references_on_cpu_and_gpu() {
 }
 
 /// The papers' tool's own files, in fixtures that say the same in the same spellings, on a 256 px
-/// network. Five octaves of up-sampling behind a bend make more of its rounding: measured 4e-6, and
-/// 3e-5 behind the ten transforms of the second file.
+/// network. Measured: 1e-6.
 #[test]
 fn the_papers_samples_give_the_references_pictures() {
     let dir = tempfile::tempdir().unwrap();
