@@ -29,7 +29,8 @@
 //! 4. [`audio`], [`midi`], [`gpu`]: the outside world. They know no network.
 //! 5. [`mapping`]: controller mapping files (StyleGAN's is always `mapping_network`).
 //! 6. [`bend`], [`generator`]: transforms on feature maps; the network. Neither knows sound.
-//! 7. [`import`], [`scene`]: checkpoints to model folders; scene files to checked scenes.
+//! 7. [`import`], [`scene`], [`cluster`]: checkpoints to model folders; scene files to checked
+//!    scenes; which features of a network belong together.
 //! 8. [`engine`]: one frame from one snapshot. Owns no thread, window or file.
 //! 9. [`frame`]: finished pictures on their way out.
 //! 10. [`present`], [`record`]: window; video encoder.
@@ -55,6 +56,7 @@
 pub mod app;
 pub mod audio;
 pub mod bend;
+pub mod cluster;
 pub mod engine;
 pub mod frame;
 pub mod generator;
@@ -79,7 +81,7 @@ pub const MODULE_ORDER: &[&[&str]] = &[
     &["audio", "midi", "gpu"],
     &["mapping"],
     &["bend", "generator"],
-    &["import", "scene"],
+    &["import", "scene", "cluster"],
     &["engine"],
     &["frame"],
     &["present", "record"],

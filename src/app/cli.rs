@@ -2,9 +2,11 @@
 
 use crate::app::sweep::{Sweep, SweepShape};
 use crate::app::variations::Vary;
+use crate::cluster::Controller;
 use crate::generator::{NoiseMode, ProviderChoice};
 use crate::tensor::MapShape;
 use clap::{Args, Parser, Subcommand};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// Play a generative network to music.
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Bends(BendsArgs),
     /// Play live, fullscreen
     Perform(PerformArgs),
+    /// Find which features of a network belong together, what they do, and knobs for them
+    Cluster(ClusterArgs),
     /// List audio inputs, MIDI ports, GPU adapters, providers and monitors
     Devices(DevicesArgs),
     /// Time each stage
@@ -266,6 +270,67 @@ pub(crate) struct PerformArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ClusterArgs {
+    /// Model folder, or a checkpoint, which is imported once and kept in the cache [default: the
+    /// model that comes with bendwave]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// Cluster file to write. While it is being made, what is finished stands in FILE.partial
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Random pictures to watch
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = parse_samples)]
+    pub(crate) samples: usize,
+    /// Clusters for the picture of this seed alone
+    #[arg(long, value_name = "N", conflicts_with = "latent")]
+    pub(crate) seed: Option<u32>,
+    /// Clusters for one picture alone: w from a file, [1, w_dim] or [1, n, w_dim], .npy or .npz
+    #[arg(long, value_name = "FILE")]
+    pub(crate) latent: Option<PathBuf>,
+    /// Truncation ψ of the pictures. The papers' tool takes 0.5
+    #[arg(
+        long,
+        default_value_t = 1.0,
+        value_name = "PSI",
+        allow_negative_numbers = true
+    )]
+    pub(crate) truncation: f32,
+    /// Layers, as 3-8 or 5 [default: all]
+    #[arg(long, value_name = "A-B", value_parser = parse_layers)]
+    pub(crate) layers: Option<RangeInclusive<usize>>,
+    /// Clusters of each layer [default: 3 to 5 by its number of features, as in the papers]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub(crate) count: Option<usize>,
+    /// Everything random follows from this number
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) random_state: u32,
+    /// Pictures on which each cluster's effect is measured
+    #[arg(long, default_value_t = 24, value_name = "N", value_parser = parse_samples)]
+    pub(crate) effects: usize,
+    /// Folder for a page that shows every cluster and what it changes
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Controller mapping to write: the most visible clusters, a knob each
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// The controller: nanokontrol2, midimix or generic
+    #[arg(long, default_value = "generic", requires = "mapping")]
+    pub(crate) controller: Controller,
+    /// The mapping's scene to write [default: NAME-scene.yaml beside the mapping]
+    #[arg(long, value_name = "FILE", requires = "mapping")]
+    pub(crate) scene: Option<PathBuf>,
+    /// Say how far the new clusters agree with those of this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) compare: Option<PathBuf>,
+    /// What runs the network: auto, tensorrt, cuda, coreml, directml or cpu
+    #[arg(long, default_value = "auto")]
+    pub(crate) provider: ProviderChoice,
+    /// The ONNX Runtime library [default: `ORT_DYLIB_PATH`, beside the program, the user's cache]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ort_lib: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DevicesArgs {
     /// As JSON
     #[arg(long)]
@@ -317,6 +382,28 @@ fn parse_layer(text: &str) -> Result<MapShape, String> {
             })
         }
         _ => Err("CHANNELSxSIDE, as 512x64".to_owned()),
+    }
+}
+
+fn parse_samples(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=1_000_000).contains(&n) => Ok(n),
+        _ => Err("a number from 1 to 1000000".to_owned()),
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=256).contains(&n) => Ok(n),
+        _ => Err("a number from 1 to 256".to_owned()),
+    }
+}
+
+fn parse_layers(text: &str) -> Result<RangeInclusive<usize>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (first.trim().parse(), last.trim().parse()) {
+        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+        _ => Err("layers as 3-8 or 5, the lower one first".to_owned()),
     }
 }
 

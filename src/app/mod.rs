@@ -7,6 +7,7 @@ mod bench;
 mod bench_bends;
 mod bends;
 mod cli;
+mod cluster;
 mod devices;
 mod import;
 mod model;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         cli::Command::Variations(args) => variations::run(&args),
         cli::Command::Bends(args) => bends::run(&args),
         cli::Command::Perform(args) => perform::run(&args),
+        cli::Command::Cluster(args) => cluster::run(&args),
         cli::Command::Devices(args) => devices::run(&args),
         cli::Command::Bench(args) => bench::run(&args),
     };

@@ -1,8 +1,11 @@
 //! Cluster files: which features of a layer belong together.
 //!
 //! The papers' tool writes `{layer: [{cluster_index: c, feature_index: f}, …], …}`, in YAML's flow
-//! or block style. Keys of an entry that are not known are ignored, so that names and colours can
-//! stand beside.
+//! or block style. Keys of an entry that are not known are ignored there and here. So a cluster's
+//! name, colour and sensitivity stand in one of its entries ([`ClusterInfo`]), and the tool reads
+//! such a file as if they were not there.
+
+mod write;
 
 use serde_yaml::Value;
 use std::collections::BTreeMap;
@@ -48,11 +51,30 @@ pub enum ClusterError {
     },
 }
 
+/// Longest name of a cluster, in characters. A longer one is cut.
+pub const MAX_NAME: usize = 64;
+
+/// Most sensitivities of a cluster that are read.
+const MAX_SENSITIVITIES: usize = 32;
+
+/// What is known of a cluster beside its features. Nothing of it is needed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClusterInfo {
+    /// What it changes, in a word or two.
+    pub name: Option<String>,
+    /// sRGB.
+    pub colour: Option<[u8; 3]>,
+    /// How much of the picture's range changes, 0 to 1, by the name of a transform.
+    pub sensitivity: BTreeMap<String, f32>,
+}
+
 /// Clusters by layer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClusterFile {
     /// Features by cluster, ascending and each once, by layer.
     layers: BTreeMap<usize, BTreeMap<u32, Vec<u32>>>,
+    /// By layer and cluster; only clusters of which something is known.
+    infos: BTreeMap<(usize, u32), ClusterInfo>,
 }
 
 impl ClusterFile {
@@ -97,13 +119,17 @@ impl ClusterFile {
             return Err(content(path, "the file", problem.to_owned()));
         };
         let mut layers = BTreeMap::new();
+        let mut infos = BTreeMap::new();
         for (key, entries) in &map {
             let Some(layer) = index(key) else {
                 let problem = format!("layers are numbers below {MAX_INDEX}");
                 return Err(content(path, &format!("key `{}`", show(key)), problem));
             };
-            let clusters = layer_clusters(entries)
+            let (clusters, known) = layer_clusters(entries)
                 .map_err(|(key, problem)| content(path, &format!("layer {layer}{key}"), problem))?;
+            for (id, info) in known {
+                infos.insert((layer as usize, id), info);
+            }
             if layers.insert(layer as usize, clusters).is_some() {
                 return Err(content(
                     path,
@@ -112,7 +138,26 @@ impl ClusterFile {
                 ));
             }
         }
-        Ok(Self { layers })
+        Ok(Self { layers, infos })
+    }
+
+    /// Puts a cluster in, or in place of the one of this layer and number.
+    pub fn insert(
+        &mut self,
+        layer: usize,
+        id: u32,
+        features: impl IntoIterator<Item = u32>,
+        info: ClusterInfo,
+    ) {
+        let mut features: Vec<u32> = features.into_iter().collect();
+        features.sort_unstable();
+        features.dedup();
+        self.layers.entry(layer).or_default().insert(id, features);
+        if info == ClusterInfo::default() {
+            self.infos.remove(&(layer, id));
+        } else {
+            self.infos.insert((layer, id), info);
+        }
     }
 
     /// Layers that have clusters, ascending.
@@ -123,6 +168,11 @@ impl ClusterFile {
     /// Features of a cluster, ascending; `None` when the layer has no such cluster.
     pub fn cluster(&self, layer: usize, id: u32) -> Option<&[u32]> {
         Some(self.layers.get(&layer)?.get(&id)?)
+    }
+
+    /// What is known of a cluster beside its features.
+    pub fn info(&self, layer: usize, id: u32) -> Option<&ClusterInfo> {
+        self.infos.get(&(layer, id))
     }
 
     /// Numbers of a layer's clusters, ascending.
@@ -139,12 +189,15 @@ impl ClusterFile {
     }
 }
 
+type LayerClusters = (BTreeMap<u32, Vec<u32>>, BTreeMap<u32, ClusterInfo>);
+
 /// Clusters of one layer, or where in it (starting with a comma) the problem is and what it is.
-fn layer_clusters(entries: &Value) -> Result<BTreeMap<u32, Vec<u32>>, (String, String)> {
+fn layer_clusters(entries: &Value) -> Result<LayerClusters, (String, String)> {
     let Value::Sequence(entries) = entries else {
         return Err((String::new(), "is not a list".to_owned()));
     };
     let mut clusters: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let mut infos: BTreeMap<u32, ClusterInfo> = BTreeMap::new();
     for (position, entry) in entries.iter().enumerate() {
         let place = |key: &str| format!(", entry {}{key}", position + 1);
         let Value::Mapping(entry) = entry else {
@@ -165,12 +218,43 @@ fn layer_clusters(entries: &Value) -> Result<BTreeMap<u32, Vec<u32>>, (String, S
             .entry(cluster)
             .or_default()
             .push(field("feature_index")?);
+        if entry.len() > 2 {
+            add_info(entry, infos.entry(cluster).or_default());
+        }
     }
+    infos.retain(|_, info| *info != ClusterInfo::default());
     for features in clusters.values_mut() {
         features.sort_unstable();
         features.dedup();
     }
-    Ok(clusters)
+    Ok((clusters, infos))
+}
+
+/// Takes what an entry says beside its two numbers. What is not ours, or is not as we write it, is
+/// somebody else's and ignored.
+fn add_info(entry: &serde_yaml::Mapping, info: &mut ClusterInfo) {
+    if let Some(Value::String(name)) = entry.get("name") {
+        let name: String = name.trim().chars().take(MAX_NAME).collect();
+        if !name.is_empty() && !name.contains(char::is_control) {
+            info.name = Some(name);
+        }
+    }
+    if let Some(Value::String(colour)) = entry.get("colour")
+        && let Some(hex) = colour.strip_prefix('#').filter(|h| h.len() == 6)
+        && let Ok(rgb) = u32::from_str_radix(hex, 16)
+    {
+        info.colour = Some([(rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8]);
+    }
+    if let Some(Value::Mapping(map)) = entry.get("sensitivity") {
+        for (key, value) in map.iter().take(MAX_SENSITIVITIES) {
+            if let (Value::String(key), Some(value)) = (key, value.as_f64())
+                && (0.0..=1.0).contains(&value)
+                && key.len() <= MAX_NAME
+            {
+                info.sensitivity.insert(key.clone(), value as f32);
+            }
+        }
+    }
 }
 
 /// An index, also when it is written as text (`"3"`) or as a whole float (`3.0`).

@@ -20,7 +20,7 @@ mod shaders;
 pub mod spec;
 pub mod uniform;
 
-pub use clusters::{ClusterError, ClusterFile};
+pub use clusters::{ClusterError, ClusterFile, ClusterInfo};
 pub use cpu_bender::CpuBender;
 pub use gpu_bender::{GpuBender, SHADERS, TILE};
 pub use shaders::ShaderSources;

@@ -392,6 +392,9 @@ impl Generator {
         for (shared, w) in self.styles.iter_mut().zip(styles.chunks_exact(w_dim)) {
             shared.values_mut().copy_from_slice(w);
         }
+        if self.runs.is_none() {
+            return self.resynthesize(0, bend);
+        }
         let residence = self.residence;
         let stages = &mut self.stages;
         let mut single = |index: usize, tensors: &mut Tensors<'_>| {
@@ -405,12 +408,33 @@ impl Generator {
         };
         if let Some(runs) = &mut self.runs {
             runs.synthesize(residence, &mut tensors, &mut single, bend)?;
-        } else {
-            for index in 0..=tensors.maps.len() {
-                single(index, &mut tensors)?;
-                if let Some(maps) = tensors.maps.get_mut(index) {
-                    bend(index, maps.maps());
-                }
+        }
+        Ok(self.image())
+    }
+
+    /// Makes the last picture again from layer `first` on, segment by segment, with other bends. What
+    /// is before it stays as it was, so the run before must have left the maps of the layers below
+    /// `first` unbent, or bent as they are meant to be. While segments run together
+    /// ([`Self::set_runs`]) some maps are not there: then it starts at layer 0.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails.
+    pub fn resynthesize(
+        &mut self,
+        first: usize,
+        bend: &mut dyn FnMut(usize, FeatureMaps<'_>),
+    ) -> Result<&[f32], GeneratorError> {
+        let first = if self.runs.is_some() { 0 } else { first };
+        let mut tensors = Tensors {
+            styles: &self.styles,
+            noise: &self.noise,
+            maps: &mut self.maps,
+            rgb: &mut self.rgb,
+        };
+        for index in first..=tensors.maps.len() {
+            self.stages[index].run_on(index, self.residence, &mut tensors)?;
+            if let Some(maps) = tensors.maps.get_mut(index) {
+                bend(index, maps.maps());
             }
         }
         Ok(self.image())

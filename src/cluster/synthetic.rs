@@ -1,0 +1,166 @@
+//! Activation maps whose groups are known, to try embeddings on.
+
+use crate::generator::latent::RandomState;
+use crate::tensor::MapShape;
+use std::f64::consts::{PI, TAU};
+
+/// In what the groups differ. Everything else is random in every map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A blob in one of four quarters.
+    Position,
+    /// A wave of one of four lengths: 2, 4, 8 or 14 across the map.
+    Scale,
+    /// A wave in one of four directions.
+    Orientation,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Position, Self::Scale, Self::Orientation];
+}
+
+/// Groups of each kind.
+pub const GROUPS: usize = 4;
+
+/// Features of a made-up layer. Feature `f` belongs to group `f % GROUPS`.
+#[derive(Debug)]
+pub struct Features {
+    kind: Kind,
+    shape: MapShape,
+    noise: f64,
+    seed: u32,
+    /// Each feature's own deviation from its group.
+    own: Vec<[f64; 2]>,
+}
+
+impl Features {
+    /// `noise` is the deviation of the white noise, where the pattern's is about 1.
+    pub fn new(kind: Kind, channels: usize, side: usize, noise: f64, seed: u32) -> Self {
+        let mut random = RandomState::new(seed);
+        Self {
+            kind,
+            shape: MapShape {
+                channels,
+                height: side,
+                width: side,
+            },
+            noise,
+            seed,
+            own: (0..channels)
+                .map(|_| [random.gauss(), random.gauss()])
+                .collect(),
+        }
+    }
+
+    /// Shape of the layer.
+    pub const fn shape(&self) -> MapShape {
+        self.shape
+    }
+
+    /// The known groups.
+    pub fn groups(&self) -> Vec<u32> {
+        (0..self.shape.channels)
+            .map(|f| (f % GROUPS) as u32)
+            .collect()
+    }
+
+    /// The maps of one made-up picture.
+    pub fn maps(&self, picture: u32) -> Vec<f32> {
+        let mut random = RandomState::new(
+            self.seed
+                .wrapping_mul(0x9E37_79B9)
+                .wrapping_add(picture)
+                .wrapping_add(1),
+        );
+        let mut maps = Vec::with_capacity(self.shape.len());
+        for (feature, own) in self.own.iter().enumerate() {
+            let pattern = self.pattern(feature % GROUPS, *own, &mut random);
+            let (gain, offset) = ((0.5 * random.gauss()).exp(), random.gauss());
+            for value in pattern {
+                let noisy = value + self.noise * random.gauss();
+                maps.push((noisy * gain + offset) as f32);
+            }
+        }
+        maps
+    }
+
+    fn pattern(&self, group: usize, own: [f64; 2], random: &mut RandomState) -> Vec<f64> {
+        let side = self.shape.width as f64;
+        let at = |i: usize| {
+            let (x, y) = (i % self.shape.width, i / self.shape.width);
+            (x as f64 / side, y as f64 / side)
+        };
+        let plane = self.shape.plane_len();
+        if self.kind == Kind::Position {
+            let quarter = [group % 2, group / 2].map(|half| 0.3 + 0.4 * half as f64);
+            let x = quarter[0] + 0.06 * (own[0] + random.gauss());
+            let y = quarter[1] + 0.06 * (own[1] + random.gauss());
+            let width = 0.12 * (0.25 * random.gauss()).exp();
+            return (0..plane)
+                .map(|i| {
+                    let (px, py) = at(i);
+                    let square = (px - x).powi(2) + (py - y).powi(2);
+                    4.0 * (-square / (2.0 * width * width)).exp()
+                })
+                .collect();
+        }
+        let uniform = |random: &mut RandomState| (random.gauss() * 97.0).rem_euclid(1.0);
+        let (cycles, angle) = if self.kind == Kind::Scale {
+            let jitter = (0.08 * random.gauss()).exp();
+            ([2.0, 4.0, 8.0, 14.0][group] * jitter, PI * uniform(random))
+        } else {
+            let angle = PI * group as f64 / GROUPS as f64 + 0.08 * own[0] + 0.08 * random.gauss();
+            (2.5 + 6.0 * uniform(random), angle)
+        };
+        let (sin, cos) = angle.sin_cos();
+        let phase = TAU * uniform(random);
+        (0..plane)
+            .map(|i| {
+                let (x, y) = at(i);
+                1.4 * (TAU * cycles * (x * cos + y * sin) + phase).cos()
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Features, GROUPS, Kind};
+    use crate::cluster::agreement::adjusted_rand_index;
+    use crate::cluster::{Describe, Embedding, kmeans};
+
+    fn recovered(kind: Kind, noise: f64, seed: u32, hide: bool) -> f64 {
+        let features = Features::new(kind, 40, 32, noise, seed);
+        let shape = features.shape();
+        let mut describe = Describe::default();
+        let len = describe.len(0, shape);
+        let mut mean = vec![0.0; 40 * len];
+        let mut out = mean.clone();
+        for picture in 0..12 {
+            let mut maps = features.maps(picture);
+            if hide {
+                // Pixels in an order of each map's own: nothing is left to be found.
+                for (i, map) in maps.chunks_exact_mut(1024).enumerate() {
+                    map.rotate_left(i * 71 % 1024);
+                    map.sort_by(f32::total_cmp);
+                }
+            }
+            describe.embed(0, &maps, shape, &mut out);
+            mean.iter_mut().zip(&out).for_each(|(m, v)| *m += v / 12.0);
+        }
+        let found = kmeans::group(&mean, len, GROUPS, u64::from(seed)).unwrap();
+        adjusted_rand_index(&found, &features.groups())
+    }
+
+    #[test]
+    fn known_groups_are_recovered() {
+        for kind in Kind::ALL {
+            for seed in 0..2 {
+                let index = recovered(kind, 0.7, seed, false);
+                assert!(index > 0.9, "{kind:?} {seed}: {index}");
+            }
+        }
+        assert!(recovered(Kind::Orientation, 0.7, 0, true) < 0.3);
+    }
+}
