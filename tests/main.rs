@@ -13,6 +13,7 @@ mod audio_live;
 mod bench_command;
 mod bend;
 mod bend_opencv;
+mod cluster;
 mod docs;
 mod import;
 #[cfg(feature = "jack")]

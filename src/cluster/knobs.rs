@@ -10,7 +10,7 @@ use std::str::FromStr;
 pub enum Controller {
     /// Korg nanoKONTROL2, CC mode.
     NanoKontrol2,
-    /// Akai MIDImix.
+    /// Akai `MIDImix`.
     MidiMix,
     /// Anything that sends CC 16 to 23 and 70 to 77.
     Generic,
