@@ -208,8 +208,10 @@ fn title(folder: &Path, source: &str) -> String {
         .is_some_and(|p| p.ends_with("bendwave/models"))
         || name.is_empty()
     {
-        let stem = Path::new(source).file_stem().unwrap_or_default();
-        stem.to_string_lossy().into_owned()
+        match Path::new(source).file_stem() {
+            Some(stem) if stem != "checkpoint" => stem.to_string_lossy().into_owned(),
+            _ => "default model".to_owned(),
+        }
     } else {
         name.into_owned()
     }

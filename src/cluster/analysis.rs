@@ -343,7 +343,7 @@ impl<'a> Analysis<'a> {
                     .zip(effects)
                     .map(|(features, effect)| Clustered {
                         features,
-                        name: name::name(&effect),
+                        name: String::new(),
                         effect,
                         colour: [0; 3],
                     })
@@ -415,8 +415,10 @@ fn dress(layers: &mut [LayerClusters]) {
         layer
             .clusters
             .sort_by(|a, b| b.effect.visibility().total_cmp(&a.effect.visibility()));
-        name::number_repeats(layer.clusters.iter_mut().map(|cluster| &mut cluster.name));
-        for cluster in &mut layer.clusters {
+        let effects: Vec<&Effect> = layer.clusters.iter().map(|c| &c.effect).collect();
+        let names = name::names(&effects);
+        for (cluster, name) in layer.clusters.iter_mut().zip(names) {
+            cluster.name = name;
             cluster.colour = name::colour(index);
             index += 1;
         }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub struct Probe {
     /// Its name.
     pub transform: &'static str,
-    /// What a reader sees.
+    /// What a reader sees: what became of the cluster.
     pub title: &'static str,
     params: fn(MapShape) -> &'static [f32],
 }
@@ -46,17 +46,17 @@ pub static PROBES: [Probe; 6] = [
     },
     Probe {
         transform: "scale",
-        title: "magnified × 1.5",
+        title: "magnified",
         params: |_| &[1.5],
     },
     Probe {
         transform: "rotate",
-        title: "turned by 45°",
+        title: "turned",
         params: |_| &[45.0],
     },
     Probe {
         transform: "translate",
-        title: "moved by a quarter",
+        title: "moved",
         params: |_| &[0.25, 0.0],
     },
 ];

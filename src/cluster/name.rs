@@ -5,19 +5,62 @@ use std::collections::BTreeMap;
 
 /// Changes below this are not seen.
 const INVISIBLE: f32 = 0.002;
+/// How much denser than elsewhere a change must be to be called after its place.
+const DENSE: f32 = 1.3;
 
-/// Where and what, as in `centre light`.
-pub(super) fn name(effect: &Effect) -> String {
-    match effect.telling() {
-        Some((_, change)) if change.amount >= INVISIBLE => {
-            format!("{} {}", place(change), kind(change))
-        }
-        _ => "hardly visible".to_owned(),
-    }
+/// Names for the clusters of a layer: where and what, as in `centre light`. What tells a cluster from
+/// the layer's others counts most. Repeats are numbered.
+pub(super) fn names(effects: &[&Effect]) -> Vec<String> {
+    let changes: Vec<Option<&Change>> = effects
+        .iter()
+        .map(|effect| {
+            let (_, change) = effect.telling()?;
+            (change.amount >= INVISIBLE).then_some(change)
+        })
+        .collect();
+    let seen = || changes.iter().flatten();
+    let places: Vec<Traits> = seen().map(|change| places(change)).collect();
+    let kinds: Vec<Traits> = seen().map(|change| kinds(change)).collect();
+    let mut place = outstanding(&places, DENSE, "whole").into_iter();
+    let mut kind = outstanding(&kinds, 1.0, "shape").into_iter();
+    let mut names: Vec<String> = changes
+        .iter()
+        .map(|change| match change {
+            Some(_) => {
+                let (place, kind) = (place.next(), kind.next());
+                format!("{} {}", place.unwrap_or("whole"), kind.unwrap_or("shape"))
+            }
+            None => "hardly visible".to_owned(),
+        })
+        .collect();
+    number_repeats(&mut names);
+    names
+}
+
+/// How much of each trait there is.
+type Traits = Vec<(&'static str, f32)>;
+
+/// For each cluster the trait, of those it has enough of, that is strong in it and weaker in the
+/// others.
+fn outstanding(all: &[Traits], enough: f32, none: &'static str) -> Vec<&'static str> {
+    let mean = |index: usize| {
+        let sum: f32 = all.iter().map(|traits| traits[index].1).sum();
+        (sum / all.len() as f32).max(1e-6)
+    };
+    all.iter()
+        .map(|traits| {
+            let scores = traits.iter().enumerate();
+            scores
+                .filter(|(_, (_, value))| *value >= enough)
+                .map(|(index, &(name, value))| (name, value * value / mean(index)))
+                .max_by(|a, b| a.1.total_cmp(&b.1))
+                .map_or(none, |(name, _)| name)
+        })
+        .collect()
 }
 
 /// Adds numbers where names repeat.
-pub(super) fn number_repeats<'a>(names: impl Iterator<Item = &'a mut String>) {
+fn number_repeats(names: &mut [String]) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for name in names {
         let count = seen.entry(name.clone()).or_default();
@@ -28,10 +71,8 @@ pub(super) fn number_repeats<'a>(names: impl Iterator<Item = &'a mut String>) {
     }
 }
 
-/// How much denser than elsewhere a change must be to be called after its place.
-const DENSE: f32 = 1.35;
-
-fn place(change: &Change) -> &'static str {
+/// Mean change in parts of the picture, over the mean change.
+fn places(change: &Change) -> Traits {
     let side = change.side;
     let mean = change.heat.iter().sum::<f32>() / change.heat.len().max(1) as f32;
     let density = |inside: &dyn Fn(f32, f32) -> bool| {
@@ -49,38 +90,28 @@ fn place(change: &Change) -> &'static str {
             1.0
         }
     };
-    let places: [(&str, f32); 7] = [
+    vec![
         ("centre", density(&|x, y| x.hypot(y) < 0.4)),
         ("ring", density(&|x, y| (0.4..0.75).contains(&x.hypot(y)))),
         ("background", density(&|x, y| x.hypot(y) > 0.85)),
-        // Halves hold more pixels than the others, so that less says as much.
-        ("top", 1.1 * density(&|_, y| y < -0.2)),
-        ("bottom", 1.1 * density(&|_, y| y > 0.2)),
-        ("left", 1.1 * density(&|x, _| x < -0.2)),
-        ("right", 1.1 * density(&|x, _| x > 0.2)),
-    ];
-    places
-        .into_iter()
-        .filter(|(_, density)| *density >= DENSE)
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map_or("whole", |(name, _)| name)
+        ("top", density(&|_, y| y < -0.2)),
+        ("bottom", density(&|_, y| y > 0.2)),
+        ("left", density(&|x, _| x < -0.2)),
+        ("right", density(&|x, _| x > 0.2)),
+    ]
 }
 
-fn kind(change: &Change) -> &'static str {
-    if change.colour > 0.5 {
-        "colour"
-    } else if change.edges > 1.5 && change.detail > 0.4 {
-        "edges"
-    } else if change.detail > 0.55 {
-        "texture"
-    } else if change.light > 0.55 {
-        // Removing or bending it makes the picture lighter: it makes it dark.
-        "shadow"
-    } else if change.light < -0.55 {
-        "light"
-    } else {
-        "shape"
-    }
+/// How much a change is of each kind: 1 is enough to be called after it.
+fn kinds(change: &Change) -> Traits {
+    let fine = if change.detail > 0.4 { 1.0 } else { 0.0 };
+    vec![
+        ("colour", change.colour / 0.5),
+        ("edges", fine * change.edges / 1.5),
+        ("texture", change.detail / 0.6),
+        // What gets lighter when a cluster is removed was made dark by it.
+        ("shadow", change.light / 0.5),
+        ("light", -change.light / 0.5),
+    ]
 }
 
 /// A colour for the `index`-th cluster of a file, far from its neighbours' hues. sRGB.
@@ -98,7 +129,7 @@ pub(super) fn colour(index: usize) -> [u8; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::{colour, name, number_repeats};
+    use super::{colour, names, number_repeats};
     use crate::cluster::effect::{Change, Effect};
 
     fn effect(kind: &Change, heat: impl Fn(f32, f32) -> f32) -> Effect {
@@ -119,6 +150,10 @@ mod tests {
         }
     }
 
+    fn name(effect: &Effect) -> String {
+        names(&[effect]).remove(0)
+    }
+
     #[test]
     fn names_say_where_and_what() {
         let tint = Change {
@@ -131,33 +166,43 @@ mod tests {
             ..Change::default()
         };
         let fine = Change {
-            detail: 0.7,
+            detail: 0.5,
             edges: 2.0,
             ..Change::default()
         };
         let disc = |x: f32, y: f32| if x.hypot(y) < 0.4 { 0.5 } else { 0.05 };
+        let corners = |x: f32, y: f32| if x.hypot(y) > 0.85 { 0.2 } else { 0.01 };
         assert_eq!(name(&effect(&tint, disc)), "centre colour");
         assert_eq!(name(&effect(&dark, |_, _| 0.2)), "whole light");
-        assert_eq!(
-            name(&effect(&fine, |x, y| if x.hypot(y) > 0.85 {
-                0.2
-            } else {
-                0.01
-            })),
-            "background edges"
-        );
-        assert_eq!(
-            name(&effect(&Change::default(), |_, y| 0.2 - 0.19 * y)),
-            "top shape"
-        );
+        assert_eq!(name(&effect(&fine, corners)), "background edges");
+        let above = effect(&Change::default(), |_, y| 0.2 - 0.19 * y);
+        assert_eq!(name(&above), "top shape");
         assert_eq!(name(&effect(&tint, |_, _| 0.0005)), "hardly visible");
         assert_eq!(name(&Effect::default()), "hardly visible");
     }
 
     #[test]
+    fn what_all_have_tells_little() {
+        let plain = Change::default();
+        let bump = |x: f32, y: f32| (-2.0 * (x * x + y * y)).exp() * 0.2;
+        let high = effect(&plain, |x, y| bump(x, y + 0.5));
+        let low = effect(&plain, |x, y| bump(x, y - 0.5));
+        let middle = effect(&plain, |x, y| bump(1.3 * x, 1.3 * y));
+        assert_eq!(
+            names(&[&high, &low, &middle, &middle]),
+            [
+                "top shape",
+                "bottom shape",
+                "centre shape",
+                "centre shape 2"
+            ]
+        );
+    }
+
+    #[test]
     fn repeats_are_numbered() {
         let mut names = ["a", "b", "a", "a"].map(str::to_owned);
-        number_repeats(names.iter_mut());
+        number_repeats(&mut names);
         assert_eq!(names, ["a", "b", "a 2", "a 3"]);
     }
 

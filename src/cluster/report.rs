@@ -30,9 +30,16 @@ pub fn write_report(
 ) -> Result<(), ClusteringError> {
     fs::create_dir_all(dir).map_err(|source| file(dir, source))?;
     generator.set_noise(NoiseMode::Const, 0);
+    let most = layers
+        .iter()
+        .flat_map(|layer| &layer.clusters)
+        .flat_map(|cluster| &cluster.effect.changes)
+        .map(|change| change.amount)
+        .fold(1e-6, f32::max);
     let mut page = Page {
         dir,
         html: String::new(),
+        most,
     };
     let mut bender = Bender::cpu();
     let side = thumbnail_side(generator.image_shape());
@@ -152,6 +159,8 @@ fn heat_colour(t: f32) -> [u8; 3] {
 struct Page<'a> {
     dir: &'a Path,
     html: String,
+    /// The largest amount on the page: a full bar.
+    most: f32,
 }
 
 impl Page<'_> {
@@ -277,7 +286,7 @@ impl Page<'_> {
         self.add("<table>");
         for (probe, change) in PROBES.iter().zip(&cluster.effect.changes) {
             let percent = 100.0 * change.amount;
-            let width = (percent * 3.0).min(100.0);
+            let width = 100.0 * change.amount / self.most;
             let title = probe.title;
             self.add(&format!(
                 "<tr><th>{title}</th><td><i style=\"width:{width:.0}%\"></i></td><td>{percent:.1} %</td></tr>"
@@ -311,8 +320,8 @@ article{background:var(--card);border:1px solid var(--line);border-left:4px soli
 h3{margin:0 0 12px;font-size:17px;font-weight:600;color:var(--c)}\
 .body{display:flex;gap:18px}.sheet{flex:1 1 0;min-width:0;width:100%;aspect-ratio:4/3;border-radius:8px}\
 .side{flex:0 0 184px}.heat{width:100%;aspect-ratio:1;display:block;border-radius:8px;margin-bottom:10px}\
-table{width:100%;border-collapse:collapse;font-size:11.5px;color:var(--dim)}th{font-weight:400;text-align:left;padding:0 6px 0 0;white-space:nowrap}\
-td{padding:1px 0}td:nth-child(2){width:38%}td:nth-child(3){text-align:right;padding-left:6px;color:var(--text);white-space:nowrap;font-variant-numeric:tabular-nums}\
+table{width:100%;table-layout:fixed;border-collapse:collapse;font-size:11.5px;color:var(--dim)}th{font-weight:400;text-align:left;padding:0 6px 0 0;white-space:nowrap}\
+td{padding:1px 0}td:nth-child(2){width:52px}td:nth-child(3){width:46px;text-align:right;color:var(--text);white-space:nowrap;font-variant-numeric:tabular-nums}\
 td i{display:block;height:5px;border-radius:3px;background:var(--c);min-width:1px}\
 @media(max-width:640px){.cards{grid-template-columns:1fr}.body{flex-direction:column}.side{flex:none}}";
 
