@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 /// Changes below this are not seen.
 const INVISIBLE: f32 = 0.002;
 /// How much denser than elsewhere a change must be to be called after its place.
-const DENSE: f32 = 1.3;
+const DENSE: f32 = 1.2;
+/// How much of a kind a change must be to be called after it.
+const ENOUGH: f32 = 0.6;
 
 /// Names for the clusters of a layer: where and what, as in `centre light`. What tells a cluster from
 /// the layer's others counts most. Repeats are numbered.
@@ -22,7 +24,7 @@ pub(super) fn names(effects: &[&Effect]) -> Vec<String> {
     let places: Vec<Traits> = seen().map(|change| places(change)).collect();
     let kinds: Vec<Traits> = seen().map(|change| kinds(change)).collect();
     let mut place = outstanding(&places, DENSE, "whole").into_iter();
-    let mut kind = outstanding(&kinds, 1.0, "shape").into_iter();
+    let mut kind = outstanding(&kinds, ENOUGH, "shape").into_iter();
     let mut names: Vec<String> = changes
         .iter()
         .map(|change| match change {
@@ -52,7 +54,7 @@ fn outstanding(all: &[Traits], enough: f32, none: &'static str) -> Vec<&'static 
             let scores = traits.iter().enumerate();
             scores
                 .filter(|(_, (_, value))| *value >= enough)
-                .map(|(index, &(name, value))| (name, value * value / mean(index)))
+                .map(|(index, &(name, value))| (name, value * (value / mean(index)).powi(2)))
                 .max_by(|a, b| a.1.total_cmp(&b.1))
                 .map_or(none, |(name, _)| name)
         })
@@ -101,7 +103,7 @@ fn places(change: &Change) -> Traits {
     ]
 }
 
-/// How much a change is of each kind: 1 is enough to be called after it.
+/// How much a change is of each kind: 1 is plainly so.
 fn kinds(change: &Change) -> Traits {
     let fine = if change.detail > 0.4 { 1.0 } else { 0.0 };
     vec![
