@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # bench_gpu.sh OUT: on a machine with an NVIDIA GPU and an ONNX Runtime library with CUDA (named by
 # ORT_DYLIB_PATH), times the slim 256 px network and config-F at 1024 px (random weights of the true
-# shapes) with bends off and on, and writes JSON to the folder OUT. Needs a release build.
+# shapes) without bends, each segment alone and joined, and with one, three and eight bends, on the CPU
+# and on the GPU; then each transform by itself against a plain copy of the same bytes. Writes JSON to the
+# folder OUT. Needs a release build.
 
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,3 +21,6 @@ for shape in "slim 256 slim 128 2" "config-f 1024 config-f 512 8"; do
             --json "$OUT/$name-$provider.json" || say "no numbers for $name on $provider"
     done
 done
+# The network plays no part here: once is enough. Bends need a Vulkan driver.
+"$BENDWAVE" bench --model build/models/slim --provider cpu --frames 20 --each-transform \
+    --json "$OUT/transforms.json" || say "no numbers for the transforms"

@@ -172,8 +172,10 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         "matrix product {MATRIX}³: {:.0} GFLOP/s (p50)",
         peak / 1e9
     ))?;
+    let width = rows.iter().map(|r| r.name.chars().count()).max();
+    let width = width.unwrap_or_default();
     print(&format!(
-        "{:<46} {:>9} {:>9} {:>8} {:>9}",
+        "{:<width$} {:>9} {:>9} {:>8} {:>9}",
         "", "p50 ms", "p99 ms", "fps", "of peak"
     ))?;
     for r in &rows {
@@ -181,7 +183,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             .share_of_peak
             .map_or(String::new(), |s| format!("{:.0} %", s * 100.0));
         print(&format!(
-            "{:<46} {:>9.2} {:>9.2} {:>8.1} {:>9}",
+            "{:<width$} {:>9.2} {:>9.2} {:>8.1} {:>9}",
             r.name,
             r.p50 * 1e3,
             r.p99 * 1e3,
