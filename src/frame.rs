@@ -1,6 +1,7 @@
 //! Finished pictures on their way to the window and the encoder.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 /// One finished picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Frame {
     pub index: u64,
     /// Time on the sound's clock, in microseconds since its first sample.
     pub at_micros: u64,
+    /// When its making began: what it shows is as of then.
+    pub began: Instant,
 }
 
 /// A picture that several readers share.
@@ -33,6 +36,7 @@ impl Frame {
             rgba,
             index: 0,
             at_micros: 0,
+            began: Instant::now(),
         }
     }
 

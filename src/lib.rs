@@ -10,6 +10,7 @@
 //! ```text
 //! sound ─► audio (analysis thread) ─► signal::Snapshot ─┐  newest value wins
 //! MIDI  ─► midi (callback) ─► ring of events ───────────┤  every value counts
+//! taps, MIDI clock, tracker ─► clock::Clock ─► the beat ┤  of the moment the frame will be seen
 //!                                                       ▼
 //! scene file ─► scene::Scene ─► engine (render thread): evaluate every driven number once,
 //!               latent ─► segment 0 ─► bends ─► segment 1 ─► bends ─► … ─► picture
@@ -25,7 +26,8 @@
 //! 1. [`rt`]: named threads, newest-value slots. Knows nothing of the project.
 //! 2. [`tensor`], [`signal`], [`lines`]: shapes and channel sets; the signals that drive things; where
 //!    in a file a key stands.
-//! 3. [`param`]: a number that may be driven: constant or signal with range, curve, smoothing.
+//! 3. [`param`], [`clock`]: a number that may be driven: constant, signal or modulator, shaped;
+//!    which beat counts: tracker, taps, MIDI clock or a fixed tempo.
 //! 4. [`audio`], [`midi`], [`gpu`]: the outside world. They know no network.
 //! 5. [`mapping`]: controller mapping files (StyleGAN's is always `mapping_network`).
 //! 6. [`bend`], [`generator`]: transforms on feature maps; the network. Neither knows sound.
@@ -56,6 +58,7 @@
 pub mod app;
 pub mod audio;
 pub mod bend;
+pub mod clock;
 pub mod cluster;
 pub mod engine;
 pub mod frame;
@@ -77,7 +80,7 @@ pub mod tensor;
 pub const MODULE_ORDER: &[&[&str]] = &[
     &["rt"],
     &["tensor", "signal", "lines"],
-    &["param"],
+    &["param", "clock"],
     &["audio", "midi", "gpu"],
     &["mapping"],
     &["bend", "generator"],

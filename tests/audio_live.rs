@@ -90,7 +90,10 @@ fn drops_in_time(live: LiveAudio) {
 }
 
 fn monitor() -> AudioChoice {
-    AudioChoice::Device(Some(MONITOR.to_owned()))
+    AudioChoice::Device {
+        name: Some(MONITOR.to_owned()),
+        channels: None,
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -196,6 +199,219 @@ fn inside_unplug() {
     drops_in_time(live);
 }
 
+/// Writes short bursts, one each fifth of a second from the first second on; their times.
+fn write_bursts(path: &Path, count: usize) -> Vec<f64> {
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let times: Vec<f64> = (0..count).map(|n| 1.0 + 0.2 * n as f64).collect();
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    let end_secs = times[count - 1] + 0.5;
+    for n in 0..(end_secs * f64::from(RATE)) as u32 {
+        let secs = f64::from(n) / f64::from(RATE);
+        let loud = times.iter().any(|t| (*t..t + 0.005).contains(&secs));
+        // Half the sample rate over 48: a kilohertz square.
+        let sign = if n / 24 % 2 == 0 { 1.0 } else { -1.0 };
+        let value = if loud { 0.9 * sign } else { 0.0 };
+        writer.write_sample((value * 32_767.0) as i16).unwrap();
+        writer.write_sample((value * 32_767.0) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+    times
+}
+
+#[test]
+fn the_delay_from_sample_to_signal_is_measured() {
+    if let Some(pulse) = Pulse::start() {
+        pulse.run_test("audio_live::inside_delay");
+    }
+}
+
+#[test]
+#[ignore = "runs inside the sound server of another test"]
+fn inside_delay() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bursts.wav");
+    let times = write_bursts(&path, 20);
+    let mut ears = audio::start(&monitor(), None).unwrap();
+    until("connection", Duration::from_secs(5), || ears.is_connected());
+    let file = AudioChoice::File {
+        path,
+        repeat: false,
+        mute: false,
+    };
+    let speaker = audio::start(&file, None).unwrap();
+    let peak = SignalId::find("peak").unwrap();
+    // When each burst was seen, and what the ears say of when it was at the input.
+    let mut seen: Vec<(Instant, Instant)> = Vec::new();
+    let mut low = true;
+    let start = Instant::now();
+    while !speaker.finished() && start.elapsed() < Duration::from_secs(15) {
+        if let Some(snapshot) = ears.signals.read_new().copied() {
+            let value = snapshot.get(peak);
+            if low && value > 0.5 {
+                seen.push((Instant::now(), ears.heard_at(snapshot.at_secs)));
+            }
+            low = value < 0.4;
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    let from = |then: Instant, now: Instant| {
+        1e3 * if now >= then {
+            (now - then).as_secs_f64()
+        } else {
+            -(then - now).as_secs_f64()
+        }
+    };
+    // Each burst with the one that was seen next.
+    let mut delays = Vec::new();
+    let mut errors = Vec::new();
+    for secs in &times {
+        let played = speaker.heard_at(*secs);
+        let next = seen
+            .iter()
+            .find(|(at, _)| (-40.0..160.0).contains(&from(played, *at)));
+        if let Some((at, heard)) = next {
+            delays.push(from(played, *at));
+            errors.push(from(played, *heard));
+        }
+    }
+    delays.sort_by(f64::total_cmp);
+    errors.sort_by(f64::total_cmp);
+    assert!(delays.len() + 2 >= times.len(), "{delays:?}");
+    let at = |list: &[f64], share: f64| list[((list.len() - 1) as f64 * share) as usize];
+    println!(
+        "sample to signal: {:.1} ms p10, {:.1} ms p50, {:.1} ms p90, {:.1} ms at most; {:?}",
+        at(&delays, 0.1),
+        at(&delays, 0.5),
+        at(&delays, 0.9),
+        at(&delays, 1.0),
+        ears.latency()
+    );
+    println!(
+        "what the ears say of it is off by {:.1} ms p10, {:.1} ms p50, {:.1} ms p90",
+        at(&errors, 0.1),
+        at(&errors, 0.5),
+        at(&errors, 0.9)
+    );
+    // A beat is placed by this: two frames of 30 a second would be seen.
+    assert!(at(&errors, 0.5).abs() < 66.0, "{errors:?}");
+    let latency = ears.latency();
+    assert!(
+        latency.buffer_secs > 0.0 && latency.buffer_secs < 0.1,
+        "{latency:?}"
+    );
+    assert!(latency.analysis_secs > 0.0, "{latency:?}");
+}
+
+#[test]
+fn every_format_is_heard_and_channels_are_chosen() {
+    if let Some(pulse) = Pulse::start() {
+        pulse.run_test("audio_live::inside_formats");
+    }
+}
+
+#[test]
+#[ignore = "runs inside the sound server of another test"]
+fn inside_formats() {
+    let dir = tempfile::tempdir().unwrap();
+    // Sound on the right only.
+    let path = dir.path().join("right.wav");
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    for n in 0..RATE * 6 {
+        writer.write_sample(0_i16).unwrap();
+        let value = if n / 50 % 2 == 0 { 20_000_i16 } else { -20_000 };
+        writer.write_sample(value).unwrap();
+    }
+    writer.finalize().unwrap();
+    let peak = SignalId::find("peak").unwrap();
+    for (place, (rate, channels, format)) in [
+        (44_100, 1, "s16le"),
+        (192_000, 2, "s32le"),
+        (96_000, 32, "float32le"),
+        (88_200, 2, "s24le"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sink = format!("format{place}");
+        let module =
+            format!("sink_name={sink} rate={rate} channels={channels} format={format} norewinds=1");
+        let mut arguments = vec!["load-module", "module-null-sink"];
+        arguments.extend(module.split(' '));
+        let loaded = Command::new("pactl")
+            .args(&arguments)
+            .stdout(Stdio::null())
+            .status();
+        assert!(loaded.unwrap().success(), "{module}");
+        let input = |only: Option<&str>| AudioChoice::Device {
+            name: Some(format!("{sink}.monitor")),
+            channels: only.map(|text| text.parse().unwrap()),
+        };
+        // First, for an idle sink takes the rate of whoever comes to play.
+        let mut all = audio::start(&input(None), None).unwrap();
+        assert_eq!((all.sample_rate(), all.channels()), (rate, channels));
+        let mut player = Command::new("paplay")
+            .arg(format!("--device={sink}"))
+            .arg(&path)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        until(&module, Duration::from_secs(8), || {
+            all.signals.read().get(peak) > 0.2
+        });
+        if channels == 2 {
+            let mut right = audio::start(&input(Some("2")), None).unwrap();
+            let mut left = audio::start(&input(Some("1")), None).unwrap();
+            assert_eq!((right.channels(), left.channels()), (1, 1));
+            assert!(
+                right.status().contains("channels 2 of 2"),
+                "{}",
+                right.status()
+            );
+            until("the right channel", Duration::from_secs(8), || {
+                right.signals.read().get(peak) > 0.4
+            });
+            assert!(left.signals.read().get(peak) < 0.01);
+            let error = audio::start(&input(Some("40")), None)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("40") && error.contains("channels"),
+                "{error}"
+            );
+        }
+        player.kill().unwrap();
+        player.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_file_for_the_picture_alone_needs_no_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("drop.wav");
+    write_drop(&path, 1.0, 0.0);
+    let choice = AudioChoice::File {
+        path,
+        repeat: false,
+        mute: true,
+    };
+    let mut live = audio::start(&choice, None).unwrap();
+    assert!(live.status().contains("for the picture alone"));
+    until("the end", Duration::from_secs(10), || live.finished());
+    assert!(!live.is_connected());
+    assert!(live.signals.read().at_secs > 0.8);
+}
+
 #[test]
 fn a_file_is_played_and_heard_in_step() {
     if let Some(pulse) = Pulse::start() {
@@ -213,6 +429,7 @@ fn inside_playback() {
     let file = AudioChoice::File {
         path,
         repeat: false,
+        mute: false,
     };
     let mut live = audio::start(&file, None).unwrap();
     println!("{}", live.status());
@@ -274,7 +491,15 @@ fn inside_dead_server() {
     let path = dir.path().join("drop.wav");
     write_drop(&path, 2.0, 0.0);
     let ears = audio::start(&monitor(), None).unwrap();
-    let mut live = audio::start(&AudioChoice::File { path, repeat: true }, None).unwrap();
+    let mut live = audio::start(
+        &AudioChoice::File {
+            path,
+            repeat: true,
+            mute: false,
+        },
+        None,
+    )
+    .unwrap();
     assert!(live.is_connected());
     let status = Command::new("kill").args(["-9", &server]).status().unwrap();
     assert!(status.success());
@@ -313,7 +538,14 @@ fn without_a_sound_system_a_file_plays_silently() {
 fn inside_nowhere() {
     let devices = audio::devices();
     println!("{devices:?}");
-    let error = audio::start(&AudioChoice::Device(None), None).unwrap_err();
+    let error = audio::start(
+        &AudioChoice::Device {
+            name: None,
+            channels: None,
+        },
+        None,
+    )
+    .unwrap_err();
     println!("{error}");
     assert!(matches!(
         error,
@@ -331,6 +563,7 @@ fn inside_nowhere() {
         &AudioChoice::File {
             path,
             repeat: false,
+            mute: false,
         },
         Some(tap),
     )
@@ -355,6 +588,7 @@ fn no_sound_and_no_file_are_plain() {
     let missing = AudioChoice::File {
         path: PathBuf::from("/nowhere/at/all.wav"),
         repeat: false,
+        mute: false,
     };
     let error = audio::start(&missing, None).unwrap_err();
     assert!(error.to_string().contains("/nowhere/at/all.wav"));
@@ -366,7 +600,15 @@ fn a_full_tap_is_counted() {
     let path = dir.path().join("drop.wav");
     write_drop(&path, 2.0, 0.0);
     let (tap, _tapped) = rtrb::RingBuffer::new(1024);
-    let live = audio::start(&AudioChoice::File { path, repeat: true }, Some(tap)).unwrap();
+    let live = audio::start(
+        &AudioChoice::File {
+            path,
+            repeat: true,
+            mute: false,
+        },
+        Some(tap),
+    )
+    .unwrap();
     until("an overrun", Duration::from_secs(10), || {
         live.counters().tap_overrun_samples > 0
     });

@@ -10,6 +10,8 @@
 mod architecture;
 mod audio;
 mod audio_live;
+#[cfg(feature = "jack")]
+mod beat;
 mod bench_command;
 mod bend;
 mod bend_opencv;

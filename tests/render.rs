@@ -1,6 +1,6 @@
 //! `bendwave render`: the picture moves with the music, the same every time.
 
-use crate::support::program::{succeed, text, tiny_model};
+use crate::support::program::{bendwave, succeed, text, tiny_model};
 use crate::support::tools;
 use std::f32::consts::TAU;
 use std::path::Path;
@@ -228,4 +228,61 @@ fn rate_size_and_duration_are_as_asked() {
         String::from_utf8_lossy(&probe.stdout).trim(),
         "128,64,25/1,38"
     );
+}
+
+#[test]
+fn a_fixed_tempo_moves_the_picture_on_its_beats() {
+    if !tools::have(&["ffmpeg", "ffprobe"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny_model(dir.path());
+    let track = dir.path().join("track.wav");
+    write_track(&track);
+    let scene = dir.path().join("scene.yaml");
+    std::fs::write(
+        &scene,
+        "seed: 5\nmodulators:\n  turn: {steps: [0, 1], on: beat}\ntransforms:\n\
+         - {layer: 6, transform: scalar-multiply, params: [{signal: turn, range: [1.0, -1.0]}]}\n",
+    )
+    .unwrap();
+    let video = dir.path().join("v.mp4");
+    let render = |clock: &str| {
+        let output = succeed(&[
+            "render",
+            "--model",
+            text(&model),
+            "--audio",
+            text(&track),
+            "--scene",
+            text(&scene),
+            "--out",
+            text(&video),
+            "--clock",
+            clock,
+        ]);
+        frames_hash(&output.stderr)
+    };
+    assert_ne!(render("97"), render("130"));
+    let beat_frames = FPS as f32 * 60.0 / 130.0;
+    let changes = changes(&video);
+    let beats: Vec<usize> = (1..)
+        .map(|beat| (beat_frames * beat as f32).ceil() as usize)
+        // Change `index` leads to frame `index + 1`, which knows the time up to its end.
+        .map(|frames| frames - 2)
+        .take_while(|index| *index < changes.len())
+        .collect();
+    assert_eq!(beats.len(), 8);
+    for (index, &change) in changes.iter().enumerate() {
+        let turned = change > 10.0;
+        assert_eq!(turned, beats.contains(&index), "{index}: {change}");
+    }
+    let refused = bendwave()
+        .args(["render", "--audio", text(&track), "--scene", text(&scene)])
+        .args(["--out", text(&video), "--clock", "tap"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("--clock tap"), "{said}");
 }

@@ -1,8 +1,9 @@
 //! Scene files: the papers' own run unchanged, and what is wrong is named.
 
 use bendwave::bend::ClusterFile;
-use bendwave::param::Drive;
+use bendwave::param::{Drive, DriveState, ModulatorBank, Values};
 use bendwave::scene::{Features, NumberId, Scene};
+use bendwave::signal::{Beat, Snapshot};
 use bendwave::tensor::MapShape;
 use std::path::Path;
 
@@ -130,6 +131,67 @@ fn equal_names_are_told_apart() {
     assert!(patch.find("2.ablate#2.amount").is_some());
     let named = "transforms:\n- {name: a, layer: 2, transform: ablate, params: []}\n- {name: a, layer: 2, transform: ablate, params: []}\n";
     assert!(parse(named).unwrap_err().contains("transforms[1].name"));
+}
+
+#[test]
+fn modulators_stand_where_signals_do() {
+    let text = "transforms:\n\
+        - {name: a, layer: 2, transform: scale, params: [{signal: sway, range: [1, 2]}]}\n\
+        - {name: b, layer: 2, transform: rotate, params: [{signal: [kick, sway, {lfo: saw, beats: 2}], combine: sum}]}\n\
+        truncation: {signal: taken, threshold: 0.5, quantise: 3, invert: true}\n\
+        modulators:\n  sway: {lfo: sine, beats: 8}\n  taken: {sample: sway, on: bar}\n";
+    let patch = parse(text).unwrap().patch(&model, None).unwrap();
+    assert_eq!(patch.modulators.len(), 3, "two by name and one in place");
+    let drive = |address: &str| patch.numbers[patch.find(address).unwrap().index()].drive;
+    assert_eq!(drive("a.x").bounds(), [1.0, 2.0]);
+    // Half way through the bar of a slow LFO: half its way up.
+    let mut bank = ModulatorBank::default();
+    bank.reset(patch.modulators.len());
+    let mut snapshot = Snapshot::SILENCE;
+    snapshot.set_beat(Beat {
+        phase: 0.0,
+        beat_in_bar: 2,
+        bpm: 120.0,
+        confidence: 1.0,
+        count: 2,
+    });
+    bank.evaluate(&patch.modulators, &snapshot, 0.0);
+    let values = Values {
+        snapshot: &snapshot,
+        modulators: bank.values(),
+    };
+    let value = DriveState::default().eval(&drive("a.x"), &values, 0.0);
+    assert!((value - 1.5).abs() < 1e-5, "{value}");
+}
+
+#[test]
+fn wrong_modulators_are_named() {
+    for (text, wanted) in [
+        (
+            "modulators: {kick: {lfo: sine, beats: 1}}",
+            "modulators.kick: is a signal's name",
+        ),
+        (
+            "modulators: {'a b': {lfo: sine, beats: 1}}",
+            "modulators.a b",
+        ),
+        (
+            "modulators: {a: {lfo: sine, beats: 1}, a: {lfo: saw, beats: 1}}",
+            "modulators.a",
+        ),
+        ("modulators: [sine]", "modulators"),
+        ("modulators:\n  a: {lfo: sine}\n", "line 2"),
+        (
+            "modulators: {a: {lfo: sine, secs: 1}}\ntruncation: {signal: b}",
+            "there are a, level",
+        ),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(
+            error.contains("show.yaml") && error.contains(wanted),
+            "{text}: {error}"
+        );
+    }
 }
 
 #[test]

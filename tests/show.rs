@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bendwave::frame::Frame;
 use bendwave::present::{Links, PresentOptions, Stats};
 use bendwave::rt::latest;
+use bendwave::signal::Beat;
 
 use crate::support::xvfb::{Display, Shot, wait_for};
 
@@ -94,6 +95,16 @@ fn probe() {
         frame_ms_p50: 30.1,
         frame_ms_p99: 44.0,
         dropped: 2,
+        clock: "tapped (auto)".to_owned(),
+        latency: "sound 12 ms, screen 40 ms".to_owned(),
+        beat: Beat {
+            phase: 0.0,
+            beat_in_bar: 0,
+            bpm: 128.0,
+            confidence: 0.9,
+            count: 0,
+        },
+        beat_at: Some(Instant::now()),
         audio: "dpren.ogg, file, 44.1 kHz".to_owned(),
         engine: "flora-256, cpu (ONNX Runtime 1.31), llvmpipe".to_owned(),
         recording: "show.mp4, 00:12, 3 skipped".to_owned(),
@@ -130,6 +141,7 @@ fn probe() {
         frames,
         stats,
         commands,
+        latency: Arc::default(),
         stop: Arc::clone(&stop),
     };
     let ended = bendwave::present::run(options, links);

@@ -1,7 +1,10 @@
 //! The command line.
 
+use crate::app::beats::LookAhead;
 use crate::app::sweep::{Sweep, SweepShape};
 use crate::app::variations::Vary;
+use crate::audio::Channels;
+use crate::clock::ClockChoice;
 use crate::cluster::Controller;
 use crate::generator::{NoiseMode, ProviderChoice};
 use crate::tensor::MapShape;
@@ -159,6 +162,9 @@ pub(crate) struct RenderArgs {
     /// Size of the video [default: the model's]
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub(crate) size: Option<(u32, u32)>,
+    /// Which beat counts: auto, tracker, or beats per minute
+    #[arg(long, default_value = "auto", value_name = "CLOCK")]
+    pub(crate) clock: ClockChoice,
     /// So many seconds [default: the music's length; 5 without music]
     #[arg(long, value_name = "SECS")]
     pub(crate) duration: Option<f64>,
@@ -234,6 +240,12 @@ pub(crate) struct PerformArgs {
     /// input]
     #[arg(long, value_name = "DEVICE|FILE")]
     pub(crate) audio: Option<String>,
+    /// Which channels of an input are heard, from 1: 3 or 3,4 or 3-4 [default: all]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) channels: Option<Channels>,
+    /// Play an audio file for the picture alone
+    #[arg(long, alias = "silent")]
+    pub(crate) mute: bool,
     /// The scene [default: the one that comes with bendwave]
     #[arg(long, value_name = "FILE")]
     pub(crate) scene: Option<PathBuf>,
@@ -264,6 +276,18 @@ pub(crate) struct PerformArgs {
     /// End by itself after so many seconds
     #[arg(long, value_name = "SECS")]
     pub(crate) duration: Option<f64>,
+    /// Which beat counts: auto, tracker, tap, midi, or beats per minute
+    #[arg(long, default_value = "auto", value_name = "CLOCK")]
+    pub(crate) clock: ClockChoice,
+    /// How far the beat runs ahead: auto, which is what a frame takes to the screen, or
+    /// milliseconds
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "MS",
+        allow_negative_numbers = true
+    )]
+    pub(crate) look_ahead: LookAhead,
     /// Play an audio file again and again
     #[arg(long = "loop")]
     pub(crate) repeat: bool,
@@ -335,6 +359,12 @@ pub(crate) struct DevicesArgs {
     /// As JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Listen to an input for three seconds and tell where the time goes
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) latency: bool,
+    /// The input to listen to, by name or number [default: the default input]
+    #[arg(long, value_name = "DEVICE", requires = "latency")]
+    pub(crate) audio: Option<String>,
     /// The ONNX Runtime library
     #[arg(long, value_name = "FILE")]
     pub(crate) ort_lib: Option<PathBuf>,

@@ -1,11 +1,12 @@
 //! `bendwave devices`: what there is to perform with.
 
 use crate::app::cli::DevicesArgs;
-use crate::app::print;
-use crate::audio::{self, Direction};
+use crate::app::{explain_sound_noise, print};
+use crate::audio::{self, AudioChoice, Direction};
 use crate::generator::{Provider, Runtime};
 use crate::{gpu, midi, present};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A kind of device: its heading, one line for each device, and why there is none.
 struct Section {
@@ -16,14 +17,73 @@ struct Section {
     problem: Option<String>,
 }
 
+/// How long `--latency` listens.
+const LISTEN: Duration = Duration::from_secs(3);
+
+/// Listens to an input and tells where the time goes between a sample and its signal.
+fn latency(name: Option<&str>) -> anyhow::Result<()> {
+    let choice = AudioChoice::Device {
+        name: name.map(str::to_owned),
+        channels: None,
+    };
+    let live = audio::start(&choice, None)?;
+    print(&live.status())?;
+    std::thread::sleep(LISTEN);
+    let (latency, counters) = (live.latency(), live.counters());
+    let ms = |secs: f64| format!("{:8.2} ms", secs * 1e3);
+    for (what, time, why) in [
+        (
+            "device",
+            latency.device_secs,
+            "age of the newest sample when it is handed over, as the sound system says",
+        ),
+        (
+            "input buffer",
+            latency.buffer_secs,
+            "its oldest sample waits so long",
+        ),
+        ("hop", latency.hop_secs, "time between two snapshots"),
+        ("analysis", latency.analysis_secs, "of one hop, mean"),
+        ("", latency.slowest_analysis_secs, "of one hop, slowest"),
+        (
+            "window",
+            latency.window_secs,
+            "of the spectrum; an onset is seen long before it is full",
+        ),
+    ] {
+        print(&format!("  {what:<12} {}  {why}", ms(time)))?;
+    }
+    let mean = latency.device_secs
+        + 0.5 * (latency.buffer_secs + latency.hop_secs)
+        + latency.analysis_secs;
+    print(&format!(
+        "  {:<12} {}  from a sample to its snapshot, on average",
+        "together",
+        ms(mean)
+    ))?;
+    print(&format!("  {} samples lost", counters.overrun_samples))?;
+    print("The way from a frame to the screen is in the overlay of `bendwave perform` (key S).")
+}
+
 pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<()> {
+    if args.latency {
+        return latency(args.audio.as_deref());
+    }
     let sections = [
         sound(
             Direction::Input,
             "audio_inputs",
             "Audio inputs (--audio NAME or NUMBER)",
         ),
-        sound(Direction::Output, "audio_outputs", "Audio outputs"),
+        sound(
+            Direction::Output,
+            "audio_outputs",
+            if audio::OUTPUTS_ARE_HEARD {
+                "Audio outputs (--audio NAME hears what one plays)"
+            } else {
+                "Audio outputs"
+            },
+        ),
         midi_ports(),
         adapters(),
         providers(args),
@@ -40,6 +100,7 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<()> {
         }
         return print(&serde_json::to_string_pretty(&Value::Object(all))?);
     }
+    explain_sound_noise();
     for section in sections {
         print(section.heading)?;
         for line in &section.lines {

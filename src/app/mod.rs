@@ -3,6 +3,7 @@
 //! Only this module prints. The exit status is 0 only when what was asked for exists; errors go to
 //! stderr, name the file and the key or line, and end the program with 2.
 
+mod beats;
 mod bench;
 mod bench_bends;
 mod bends;
@@ -66,6 +67,16 @@ pub(crate) fn say(line: &str) {
     let mut stderr = std::io::stderr().lock();
     if writeln!(stderr, "{line}").is_err() {
         log::warn!("stderr is closed: {line}");
+    }
+}
+
+/// Explains what sound libraries write to stderr, where they do.
+pub(crate) fn explain_sound_noise() {
+    if crate::audio::is_talkative() {
+        say(
+            "note: there is no PulseAudio or PipeWire here, so ALSA was asked; lines of `ALSA lib` \
+             and about a JACK server are its own and mean no harm",
+        );
     }
 }
 

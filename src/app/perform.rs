@@ -1,14 +1,15 @@
 //! `bendwave perform`: live, fullscreen.
 
+use crate::app::beats::Beats;
 use crate::app::cli::PerformArgs;
 use crate::app::render_thread::{Inputs, Outputs, RenderThread};
 use crate::app::stage::{self, Stage};
-use crate::app::{model, print, reload, say};
+use crate::app::{explain_sound_noise, model, print, reload, say};
 use crate::audio::{self, AudioChoice, LiveAudio};
 use crate::frame::{Frame, SharedFrame};
 use crate::mapping::{ControlState, Mapping};
 use crate::midi::Midi;
-use crate::present::{self, Links, PresentOptions, Stats};
+use crate::present::{self, Latency, Links, PresentOptions, Stats};
 use crate::record::{AudioTrack, RecordSettings, Recorder};
 use crate::rt::{latest, thread};
 use crate::scene::{NumberId, Patch};
@@ -85,6 +86,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
 
     let (frame_writer, frames) =
         latest::slot::<SharedFrame>(&Arc::new(Frame::black(width, height)));
+    let latency = Arc::new(Latency::default());
     let (stats_writer, stats) = latest::slot(&Stats::default());
     // Keys come one at a time; 64 of them are a fist on the keyboard.
     let (commands, received) = crossbeam_channel::bounded(64);
@@ -99,6 +101,8 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             sound,
             midi,
             midi_events,
+            beats: Beats::new(args.clock, args.look_ahead),
+            latency: Arc::clone(&latency),
             controls,
             commands: received,
             reloads,
@@ -129,6 +133,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             frames,
             stats,
             commands,
+            latency,
             stop: Arc::clone(&stop),
         },
     );
@@ -162,16 +167,31 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
 fn open_sound(args: &PerformArgs, tap: Option<rtrb::Producer<f32>>) -> anyhow::Result<LiveAudio> {
     let choice = match args.audio.as_deref() {
         Some("none") => AudioChoice::None,
-        Some(name) if Path::new(name).is_file() => AudioChoice::File {
-            path: name.into(),
-            repeat: args.repeat,
-        },
+        Some(name) if Path::new(name).is_file() => {
+            if args.channels.is_some() {
+                bail!("--channels: is for inputs; {name} is a file");
+            }
+            AudioChoice::File {
+                path: name.into(),
+                repeat: args.repeat,
+                mute: args.mute,
+            }
+        }
         Some(name) if looks_like_file(name) => bail!("{name}: no such audio file"),
-        Some(name) => AudioChoice::Device(Some(name.to_owned())),
-        None => AudioChoice::Device(None),
+        name => AudioChoice::Device {
+            name: name.map(str::to_owned),
+            channels: args.channels.clone(),
+        },
     };
+    if args.mute && !matches!(choice, AudioChoice::File { .. }) {
+        bail!("--mute: is for files; an input makes no sound");
+    }
     // Without a word about sound, a machine without an input still shows its picture.
-    match audio::start(&choice, tap) {
+    let started = audio::start(&choice, tap);
+    if !matches!(choice, AudioChoice::None) {
+        explain_sound_noise();
+    }
+    match started {
         Ok(sound) => Ok(sound),
         Err(error) if args.audio.is_none() => {
             say(&format!("note: no sound is heard: {error}"));

@@ -6,6 +6,7 @@ use crate::app::stage::{self, Stage};
 use crate::app::sweep::{self, Sweeps};
 use crate::app::{print, say};
 use crate::audio;
+use crate::clock::{Clock, ClockChoice};
 use crate::frame::FramePool;
 use crate::record::{AudioTrack, RecordSettings, Recorder};
 use crate::signal::Snapshot;
@@ -24,6 +25,12 @@ const SILENT_SECS: f64 = 5.0;
 
 pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
     let started = Instant::now();
+    if matches!(args.clock, ClockChoice::Tap | ClockChoice::Midi) {
+        bail!(
+            "--clock {}: nobody plays while a video is made: auto, tracker or beats per minute",
+            args.clock
+        );
+    }
     let mut scene = stage::scene(args.scene.as_deref(), args.latent.seed)?;
     sweep::prepare(&mut scene, &args.sweep)?;
     let sound = args.audio.as_deref().map(audio::decode).transpose()?;
@@ -59,6 +66,7 @@ pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
     }
     let mut recorder = Recorder::start(settings)?;
 
+    let mut clock = Clock::new(args.clock);
     let progress = Progress::new(frames as u64);
     let mut pool = FramePool::default();
     let mut hash = Sha256::new();
@@ -68,9 +76,11 @@ pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
         let at_secs = (index + 1) as f64 / fps;
         let dt = if index == 0 { 0.0 } else { dt_secs };
         sweeps.set(&mut stage.engine, index, frames as u64);
-        let snapshot = signals
+        let mut snapshot = signals
             .as_ref()
             .map_or(Snapshot::SILENCE, |s| s.at(at_secs));
+        clock.hear(snapshot.at_secs, &snapshot.beat);
+        snapshot.set_beat(clock.beat_at(at_secs));
         stage.engine.frame(&snapshot, dt)?;
         if let Some(message) = stage.engine.take_message() {
             progress.bar.suspend(|| say(&format!("note: {message}")));

@@ -4,16 +4,19 @@
 //! and keys through rings that are drained once a frame, pictures leave through a newest-value slot
 //! and, without waiting, to the recorder. When a frame cannot be made, the last one stays.
 
+use crate::app::beats::Beats;
 use crate::app::perform::Controls;
 use crate::app::reload::{Reloads, Retired};
 use crate::app::stage::Stage;
 use crate::audio::LiveAudio;
+use crate::clock::ClockAction;
 use crate::frame::{FramePool, SharedFrame};
-use crate::midi::{Midi, MidiEvents};
-use crate::present::{Command, Stats};
+use crate::midi::{Midi, MidiEvents, MidiMessage};
+use crate::present::{Command, Latency, Stats};
 use crate::record::Recorder;
 use crate::rt::latest::Writer;
 use crate::scene::Route;
+use crate::signal::Snapshot;
 use crate::tensor::split_mix;
 use crossbeam_channel::Receiver;
 use std::collections::VecDeque;
@@ -35,6 +38,8 @@ pub(crate) struct Inputs {
     pub(crate) sound: LiveAudio,
     pub(crate) midi: Midi,
     pub(crate) midi_events: MidiEvents,
+    pub(crate) beats: Beats,
+    pub(crate) latency: Arc<Latency>,
     pub(crate) controls: Option<Controls>,
     pub(crate) commands: Receiver<Command>,
     pub(crate) reloads: Reloads,
@@ -65,6 +70,8 @@ pub(crate) struct RenderThread {
     frame_secs: f64,
     pool: FramePool,
     clock: SoundClock,
+    /// What the last frame saw, and when it began.
+    seen: (Snapshot, Instant),
     index: u64,
     paused: bool,
     blackout: bool,
@@ -98,6 +105,7 @@ impl RenderThread {
             frame_secs: 1.0 / fps,
             pool: FramePool::default(),
             clock: SoundClock::default(),
+            seen: (Snapshot::SILENCE, Instant::now()),
             index: 0,
             paused: false,
             blackout: false,
@@ -154,8 +162,15 @@ impl RenderThread {
     }
 
     fn make_frame(&mut self, dt_secs: f32) {
-        let snapshot = *self.inputs.sound.signals.read();
+        let began = Instant::now();
+        let mut snapshot = *self.inputs.sound.signals.read();
         let at_micros = self.clock.micros(snapshot.at_secs);
+        let heard_at = self.inputs.sound.heard_at(snapshot.at_secs);
+        let to_screen = self.inputs.latency.to_screen();
+        self.inputs
+            .beats
+            .place(&mut snapshot, heard_at, began, to_screen);
+        self.seen = (snapshot, began);
         if !self.paused {
             if let Err(error) = self.stage.engine.frame(&snapshot, dt_secs) {
                 self.failed_frames += 1;
@@ -175,6 +190,7 @@ impl RenderThread {
         };
         frame.index = self.index;
         frame.at_micros = at_micros;
+        frame.began = began;
         if self.blackout {
             for pixel in frame.rgba.chunks_exact_mut(4) {
                 pixel.copy_from_slice(&[0, 0, 0, 255]);
@@ -200,6 +216,7 @@ impl RenderThread {
                 Command::NextSeed => self.next_seed(),
                 Command::Blackout(on) => self.blackout = on,
                 Command::Pause(on) => self.paused = on,
+                Command::Clock(action, at) => self.act_on_clock(at, action),
                 // The window sets `stop` itself once it is closed.
                 _ => {}
             }
@@ -207,15 +224,28 @@ impl RenderThread {
     }
 
     fn take_controls(&mut self, dt_secs: f32) {
-        let Some(mut controls) = self.inputs.controls.take() else {
-            self.inputs.midi_events.drain(|_| {});
-            return;
-        };
-        let state = &mut controls.state;
-        self.inputs.midi_events.drain(|event| state.apply(event));
+        let mut controls = self.inputs.controls.take();
+        let (beats, engine) = (&mut self.inputs.beats, &mut self.stage.engine);
+        self.inputs.midi_events.drain(|event| {
+            match event.message {
+                MidiMessage::NoteOn { note, velocity, .. } => {
+                    engine.play(note, f32::from(velocity) / 127.0);
+                }
+                MidiMessage::NoteOff { note, .. } => engine.play(note, 0.0),
+                _ => beats.take(event),
+            }
+            if let Some(controls) = &mut controls {
+                controls.state.apply(event);
+            }
+        });
+        let Some(mut controls) = controls else { return };
         for (index, control) in controls.mapping.controls.iter().enumerate() {
             if let Some(action) = control.action() {
                 for _ in 0..controls.state.take_presses(index) {
+                    if let Some(action) = ClockAction::find(action) {
+                        let at = controls.state.pressed_at(index);
+                        self.act_on_clock(at.unwrap_or_else(Instant::now), action);
+                    }
                     match action {
                         "next-seed" => self.next_seed(),
                         "blackout" => self.blackout = !self.blackout,
@@ -230,6 +260,33 @@ impl RenderThread {
             }
         }
         self.inputs.controls = Some(controls);
+    }
+
+    fn act_on_clock(&mut self, at: Instant, action: ClockAction) {
+        if let Some(word) = self.inputs.beats.act(at, action) {
+            self.message = word;
+        }
+    }
+
+    /// Where the time goes, in a line.
+    fn delays(&self) -> String {
+        let ms = |secs: f64| secs * 1e3;
+        let sound = self.inputs.sound.latency();
+        let screen = self.inputs.latency.to_screen().map_or_else(
+            || "not measured yet".to_owned(),
+            |way| format!("{:.0} ms", ms(way.as_secs_f64())),
+        );
+        format!(
+            "sound: device {:.1} + buffer {:.1} + hop {:.1} + analysis {:.2} (at most {:.1}) ms, window {:.0} ms\n\
+             frame to screen {screen}, beat {:.0} ms ahead",
+            ms(sound.device_secs),
+            ms(sound.buffer_secs),
+            ms(sound.hop_secs),
+            ms(sound.analysis_secs),
+            ms(sound.slowest_analysis_secs),
+            ms(sound.window_secs),
+            ms(self.inputs.beats.ahead_secs()),
+        )
     }
 
     fn next_seed(&mut self) {
@@ -338,11 +395,23 @@ impl RenderThread {
         if self.inputs.controls.is_some() {
             audio = format!("{audio}\nMIDI: {}", self.inputs.midi.status());
         }
+        let beat = self.seen.0.beat;
+        log::debug!(
+            "clock: {}, {:.1} bpm, {:.0} ms ahead; sound: {}",
+            self.inputs.beats.status(),
+            beat.bpm,
+            self.inputs.beats.ahead_secs() * 1e3,
+            audio
+        );
         self.outputs.stats.write(Stats {
             fps: (self.index as f64 / started.elapsed().as_secs_f64().max(1e-3)) as f32,
             frame_ms_p50: quantile(0.5) * 1e3,
             frame_ms_p99: quantile(0.99) * 1e3,
             dropped: self.failed_frames + skipped,
+            beat,
+            beat_at: Some(self.seen.1),
+            clock: self.inputs.beats.status(),
+            latency: self.delays(),
             audio,
             engine: format!(
                 "network on {}, bends on {}{}",

@@ -47,6 +47,16 @@ pub fn devices() -> Vec<DeviceInfo> {
     all
 }
 
+/// Whether the sound system writes to stderr by itself while devices are looked for: libasound does,
+/// and tries JACK, OSS and others on the way.
+pub fn is_talkative() -> bool {
+    cfg!(target_os = "linux")
+        && cpal::default_host()
+            .id()
+            .name()
+            .eq_ignore_ascii_case("alsa")
+}
+
 fn list(host: &Host, direction: Direction) -> Vec<DeviceInfo> {
     let default = match direction {
         Direction::Input => host.default_input_device(),
@@ -151,6 +161,40 @@ fn host_for(asked: Option<&str>, keep: Option<HostId>) -> Result<(Host, Option<&
     Ok((host(keep)?, asked))
 }
 
+/// Whether an output can be opened as an input, which hears what it plays. On Linux the sound server
+/// has monitors, which are inputs.
+pub const OUTPUTS_ARE_HEARD: bool = cfg!(any(target_os = "windows", target_os = "macos"));
+
+/// The usual format of a device that is to be heard.
+pub(super) fn input_config(device: &Device) -> Result<cpal::SupportedStreamConfig, cpal::Error> {
+    match device.default_input_config() {
+        Err(_) if OUTPUTS_ARE_HEARD => device.default_output_config(),
+        result => result,
+    }
+}
+
+/// A format with at least so many channels, as like `usual` as there is.
+pub(super) fn with_channels(
+    device: &Device,
+    usual: cpal::SupportedStreamConfig,
+    needed: usize,
+) -> Option<cpal::SupportedStreamConfig> {
+    if usize::from(usual.channels()) >= needed {
+        return Some(usual);
+    }
+    device
+        .supported_input_configs()
+        .ok()?
+        .filter(|range| usize::from(range.channels()) >= needed)
+        .filter_map(|range| {
+            let other_format = range.sample_format() != usual.sample_format();
+            let config = range.try_with_sample_rate(usual.sample_rate())?;
+            Some((other_format, config.channels(), config))
+        })
+        .min_by_key(|(other_format, channels, _)| (*other_format, *channels))
+        .map(|(.., config)| config)
+}
+
 /// The input that `asked` means: a number of [`devices`], an id, a name or a part of one,
 /// optionally after `host:`. `None` is the system's default.
 pub(super) fn find_input(
@@ -167,8 +211,12 @@ pub(super) fn find_input(
         };
     };
     let mut all = all_of(&host, Direction::Input);
+    let numbered = all.len();
+    if OUTPUTS_ARE_HEARD {
+        all.extend(all_of(&host, Direction::Output));
+    }
     let names: Vec<(String, String)> = all.iter().map(|d| (id_of(d), name_of(d))).collect();
-    match choose(wanted, &names) {
+    match choose(wanted, &names, numbered) {
         Some(index) => Ok((host, all.swap_remove(index))),
         None if names.is_empty() => Err(AudioError::NoInput {
             host: host.id().name().to_owned(),
@@ -177,7 +225,10 @@ pub(super) fn find_input(
             let found: Vec<String> = names
                 .iter()
                 .enumerate()
-                .map(|(index, (id, name))| format!("{index}: {name} ({id})"))
+                .map(|(index, (id, name))| match index {
+                    _ if index < numbered => format!("{index}: {name} ({id})"),
+                    _ => format!("what {name} plays ({id})"),
+                })
                 .collect();
             Err(AudioError::NoSuchInput {
                 asked: wanted.to_owned(),
@@ -187,12 +238,13 @@ pub(super) fn find_input(
     }
 }
 
-/// Index among ids and names: number, then exact id or name, then a part, whatever the case.
-fn choose(wanted: &str, names: &[(String, String)]) -> Option<usize> {
+/// Index among ids and names: exact id or name, then a number below `numbered`, then a part,
+/// whatever the case.
+fn choose(wanted: &str, names: &[(String, String)], numbered: usize) -> Option<usize> {
     let exact = names
         .iter()
         .position(|(id, name)| id == wanted || name == wanted);
-    let number = wanted.parse().ok().filter(|n| *n < names.len());
+    let number = wanted.parse().ok().filter(|n| *n < numbered);
     let wanted = wanted.to_lowercase();
     let part = || {
         names.iter().position(|(id, name)| {
@@ -225,7 +277,8 @@ mod tests {
             ("nothing", None),
             ("9", None),
         ] {
-            assert_eq!(choose(wanted, &names), index, "{wanted}");
+            // An output that can be heard has no number among the inputs.
+            assert_eq!(choose(wanted, &names, 3), index, "{wanted}");
         }
     }
 }

@@ -64,6 +64,16 @@ pub enum AudioError {
         /// The sound system that was asked.
         host: String,
     },
+    /// A channel was asked for that the input lacks.
+    #[error("{what} has {channels} channels: --channels {asked} is more than it has")]
+    NoSuchChannel {
+        /// The device.
+        what: String,
+        /// What it has.
+        channels: usize,
+        /// What was asked for.
+        asked: String,
+    },
     /// The sound system said no.
     #[error("{what}: {reason}")]
     Device {

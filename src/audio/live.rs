@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::player::Player;
 use super::stream::{self, Health, Input, Keep};
-use super::{Analyzer, AudioError, decode};
+use super::{Analyzer, AudioError, Channels, HOP_SECS, WINDOW_SECS, decode};
 use crate::rt::{latest, thread};
 use crate::signal::Snapshot;
 
@@ -38,6 +38,13 @@ const WATCH: Duration = Duration::from_millis(50);
 const GAP: Duration = Duration::from_millis(250);
 /// How long the `analysis` thread sleeps when there is nothing to do: less than half a hop.
 const IDLE: Duration = Duration::from_millis(2);
+/// How fast the sound's clock is taken to drift from the system's at most, as a share.
+const DRIFT: f64 = 5e-4;
+/// Samples that come this much later than before, in seconds, for [`LATE_FOR`], are on another
+/// clock.
+const LATE_SECS: f64 = 0.03;
+/// See [`LATE_SECS`].
+const LATE_FOR: Duration = Duration::from_millis(500);
 /// Frames analysed at a time.
 const CHUNK_FRAMES: usize = 1024;
 
@@ -50,10 +57,17 @@ pub enum AudioChoice {
         path: PathBuf,
         /// Start over at its end.
         repeat: bool,
+        /// For the picture alone: nothing comes out.
+        mute: bool,
     },
     /// An input: number, id, name or part of it, as `bendwave devices` lists them, optionally after
     /// `host:`; the system's default for `None`.
-    Device(Option<String>),
+    Device {
+        /// Which one.
+        name: Option<String>,
+        /// Channels that are heard; all without.
+        channels: Option<Channels>,
+    },
     /// Nothing: all signals stay 0.
     None,
 }
@@ -69,8 +83,37 @@ pub struct Counters {
     pub losses: u64,
 }
 
-#[derive(Debug, Default)]
+/// Where the time goes between a sample and its signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SoundLatency {
+    /// Age of a buffer's newest sample when the device hands it over, in seconds, as the sound
+    /// system says. 0 for files.
+    pub device_secs: f64,
+    /// Length of a device's longest buffer, in seconds: its oldest sample waits so long. 0 for files.
+    pub buffer_secs: f64,
+    /// Time between two snapshots, in seconds.
+    pub hop_secs: f64,
+    /// Length of the spectrum's window, in seconds; an onset is seen long before it is full.
+    pub window_secs: f64,
+    /// Mean time that one hop's analysis takes, in seconds.
+    pub analysis_secs: f64,
+    /// Slowest hop so far, in seconds.
+    pub slowest_analysis_secs: f64,
+}
+
+#[derive(Debug)]
 struct Shared {
+    /// What `anchor_micros` counts from.
+    epoch: Instant,
+    /// When the sound's time 0 was at the input, in microseconds after `epoch`.
+    anchor_micros: AtomicI64,
+    /// Slowest hop since the start, and a running average, in nanoseconds.
+    hop_nanos: AtomicU64,
+    slowest_hop_nanos: AtomicU64,
+    /// Frames of the device's longest buffer.
+    buffer_frames: AtomicU64,
+    /// How old a buffer's newest frame is when the device hands it over, in microseconds.
+    device_micros: AtomicU64,
     stop: AtomicBool,
     finished: AtomicBool,
     connected: AtomicBool,
@@ -82,8 +125,40 @@ struct Shared {
 }
 
 impl Shared {
+    fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            anchor_micros: AtomicI64::new(0),
+            hop_nanos: AtomicU64::new(0),
+            slowest_hop_nanos: AtomicU64::new(0),
+            buffer_frames: AtomicU64::new(0),
+            device_micros: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+            connected: AtomicBool::new(false),
+            overruns: AtomicU64::new(0),
+            tap_overruns: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
     fn say(&self, state: String) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// Counts the time that hops took.
+    fn note_hops(&self, took: Duration, hops: u32) {
+        let each = (took / hops).as_nanos() as u64;
+        let before = self.hop_nanos.load(Relaxed);
+        // Only one thread writes. A running average over about 64 calls.
+        let mean = if before == 0 {
+            each
+        } else {
+            before - before / 64 + each / 64
+        };
+        self.hop_nanos.store(mean, Relaxed);
+        self.slowest_hop_nanos.fetch_max(each, Relaxed);
     }
 
     fn stopped(&self) -> bool {
@@ -131,7 +206,7 @@ pub fn start(
     tap: Option<rtrb::Producer<f32>>,
 ) -> Result<LiveAudio, AudioError> {
     let (writer, signals) = latest::slot(&Snapshot::SILENCE);
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::new());
     // Made first: an error below drops it, and that stops the threads.
     let mut live = LiveAudio {
         signals,
@@ -149,10 +224,14 @@ pub fn start(
             shared.say("none".to_owned());
             return Ok(live);
         }
-        AudioChoice::Device(asked) => {
+        AudioChoice::Device {
+            name: asked,
+            channels: only,
+        } => {
             let (input_tx, inputs) = bounded(1);
             let watcher = InputWatcher {
                 asked: asked.clone(),
+                only: only.clone(),
                 inputs: input_tx,
                 shared: Arc::clone(&shared),
             };
@@ -171,7 +250,7 @@ pub fn start(
                     })??;
             Source::Ring { inputs, ring: None }
         }
-        AudioChoice::File { path, repeat } => {
+        AudioChoice::File { path, repeat, mute } => {
             let sound = decode(path)?;
             let name = match &sound.warning {
                 Some(warning) => format!("{} ({warning})", path.display()),
@@ -180,20 +259,25 @@ pub fn start(
             let player = Arc::new(Player::new(sound, *repeat));
             live.sample_rate = player.sample_rate();
             live.channels = player.channels();
-            let watcher = OutputWatcher {
-                name,
-                player: Arc::clone(&player),
-                shared: Arc::clone(&shared),
-            };
-            let (first_tx, first) = bounded(1);
-            thread::spawn("sound", move || {
-                watcher.run(&first_tx);
-                drop(ends);
-            })?;
-            live.sound_ends = Some(sound_ends);
-            if first.recv_timeout(START_TIMEOUT).is_err() {
-                // The output may still come; the clock starts now.
+            if *mute {
+                shared.say(format!("playing {name} for the picture alone"));
                 player.play_silently();
+            } else {
+                let watcher = OutputWatcher {
+                    name,
+                    player: Arc::clone(&player),
+                    shared: Arc::clone(&shared),
+                };
+                let (first_tx, first) = bounded(1);
+                thread::spawn("sound", move || {
+                    watcher.run(&first_tx);
+                    drop(ends);
+                })?;
+                live.sound_ends = Some(sound_ends);
+                if first.recv_timeout(START_TIMEOUT).is_err() {
+                    // The output may still come; the clock starts now.
+                    player.play_silently();
+                }
             }
             Source::File {
                 player,
@@ -210,6 +294,8 @@ pub fn start(
         shared,
         fed_at: Instant::now(),
         silent: false,
+        fed_frames: 0,
+        anchor: None,
     };
     live.analysis = Some(thread::spawn("analysis", move || analyser.run())?);
     Ok(live)
@@ -239,6 +325,33 @@ impl LiveAudio {
     /// Whether a file was heard to its end. Never for devices and repeated files.
     pub fn finished(&self) -> bool {
         self.shared.finished.load(Relaxed)
+    }
+
+    /// When the sound at `at_secs` (of [`Snapshot::at_secs`]) was at the input, or at the speaker
+    /// for a file: without the jitter of the threads on the way.
+    pub fn heard_at(&self, at_secs: f64) -> Instant {
+        let micros = self.shared.anchor_micros.load(Relaxed) + (at_secs * 1e6) as i64;
+        let since = Duration::from_micros(micros.unsigned_abs());
+        let epoch = self.shared.epoch;
+        if micros < 0 {
+            epoch.checked_sub(since).unwrap_or(epoch)
+        } else {
+            epoch + since
+        }
+    }
+
+    /// Where the time goes between a sample and its signal, as measured so far.
+    pub fn latency(&self) -> SoundLatency {
+        let shared = &self.shared;
+        let buffer_frames = shared.buffer_frames.load(Relaxed) as f64;
+        SoundLatency {
+            device_secs: shared.device_micros.load(Relaxed) as f64 / 1e6,
+            buffer_secs: buffer_frames / f64::from(self.sample_rate),
+            hop_secs: HOP_SECS,
+            window_secs: WINDOW_SECS,
+            analysis_secs: shared.hop_nanos.load(Relaxed) as f64 / 1e9,
+            slowest_analysis_secs: shared.slowest_hop_nanos.load(Relaxed) as f64 / 1e9,
+        }
     }
 
     /// What went wrong so far.
@@ -328,6 +441,7 @@ fn pause_after(took: Duration, let_go: bool) -> Duration {
 /// Keeps an input open.
 struct InputWatcher {
     asked: Option<String>,
+    only: Option<Channels>,
     /// One ring at a time, newest last: a new one comes only after the old stream is lost.
     inputs: Sender<rtrb::Consumer<f32>>,
     shared: Arc<Shared>,
@@ -335,7 +449,7 @@ struct InputWatcher {
 
 impl InputWatcher {
     fn run(&self, first: &Sender<Result<(u32, usize), AudioError>>) {
-        let mut input = match stream::open_input(self.asked.as_deref(), None) {
+        let mut input = match self.open(None) {
             Ok(input) => input,
             Err(error) => {
                 // Nobody listens any more after the time-out.
@@ -344,7 +458,7 @@ impl InputWatcher {
             }
         };
         let (sample_rate, channels) = (input.sample_rate, input.channels);
-        let keep = (input.opened.host, sample_rate, channels);
+        let keep = (input.opened.host, sample_rate, input.device_channels);
         if first.send(Ok((sample_rate, channels))).is_err() {
             return;
         }
@@ -359,6 +473,10 @@ impl InputWatcher {
         }
     }
 
+    fn open(&self, keep: Option<Keep>) -> Result<Input, AudioError> {
+        stream::open_input(self.asked.as_deref(), self.only.as_ref(), keep)
+    }
+
     /// Hears one stream to its end. Its name and whether it could be let go, or `None` when
     /// everything stops.
     fn hear(&self, input: Input) -> Option<(String, bool)> {
@@ -366,13 +484,15 @@ impl InputWatcher {
             opened,
             samples,
             sample_rate,
-            channels,
+            channels: _,
+            device_channels,
         } = input;
         let shared = &self.shared;
-        shared.say(format!(
-            "hearing {}, {sample_rate} Hz, {channels} channels",
-            opened.name
-        ));
+        let only = match &self.only {
+            Some(only) => format!("channels {only} of {device_channels}"),
+            None => format!("{device_channels} channels"),
+        };
+        shared.say(format!("hearing {}, {sample_rate} Hz, {only}", opened.name));
         if self.inputs.send(samples).is_err() {
             return None;
         }
@@ -383,6 +503,10 @@ impl InputWatcher {
             let overruns = health.overrun_samples.load(Relaxed);
             shared.overruns.fetch_add(overruns - counted, Relaxed);
             counted = overruns;
+            let frames = health.buffer_frames.load(Relaxed);
+            shared.buffer_frames.store(frames, Relaxed);
+            let micros = health.device_micros.load(Relaxed);
+            shared.device_micros.store(micros, Relaxed);
         });
         shared.connected.store(false, Relaxed);
         let name = opened.name.clone();
@@ -398,7 +522,7 @@ impl InputWatcher {
         let mut pause = pause_after(Duration::ZERO, gone);
         while self.shared.wait(pause) {
             let start = Instant::now();
-            match stream::open_input(self.asked.as_deref(), Some(keep)) {
+            match self.open(Some(keep)) {
                 Ok(input) => return Some(input),
                 Err(error) => self
                     .shared
@@ -484,6 +608,9 @@ struct Analysis {
     fed_at: Instant,
     /// Silence goes in, at the pace of the clock.
     silent: bool,
+    fed_frames: u64,
+    /// When time 0 was at the input, and since when the samples have come later than that says.
+    anchor: Option<(Instant, f64, Option<Instant>)>,
 }
 
 impl Analysis {
@@ -535,16 +662,51 @@ impl Analysis {
     }
 
     fn feed(&mut self, samples: usize) {
+        self.fed_frames += (samples / self.analyzer.channels()) as u64;
+        self.set_anchor();
         let samples = &self.chunk[..samples];
         let signals = &mut self.signals;
-        self.analyzer
-            .push(samples, |snapshot| signals.write(*snapshot));
+        let started = Instant::now();
+        let mut hops = 0;
+        self.analyzer.push(samples, |snapshot| {
+            hops += 1;
+            signals.write(*snapshot);
+        });
+        if hops > 0 {
+            self.shared.note_hops(started.elapsed(), hops);
+        }
         if let Some(tap) = &mut self.tap
             && tap.push_entire_slice(samples).is_err()
         {
             let lost = samples.len() as u64;
             self.shared.tap_overruns.fetch_add(lost, Relaxed);
         }
+    }
+
+    /// Works out when the samples that go in now were at the input. They may be late, by the
+    /// threads on the way, but never early: the earliest of the last seconds are nearest to the
+    /// truth.
+    fn set_anchor(&mut self) {
+        let now = Instant::now();
+        let shared = &self.shared;
+        let now_secs = now.saturating_duration_since(shared.epoch).as_secs_f64();
+        let device_secs = shared.device_micros.load(Relaxed) as f64 / 1e6;
+        let fed_secs = self.fed_frames as f64 / f64::from(self.analyzer.sample_rate());
+        let seen = now_secs - device_secs - fed_secs;
+        let (anchor, late_since) = match self.anchor {
+            None => (seen, None),
+            Some((before, anchor, late_since)) => {
+                let passed = now.saturating_duration_since(before).as_secs_f64();
+                let anchor = (anchor + passed * DRIFT).min(seen);
+                // A device that came back, or a stall that lost samples: the old truth is over.
+                let late = seen - anchor > LATE_SECS;
+                let since = late.then(|| late_since.unwrap_or(now));
+                let over = since.is_some_and(|since| now - since > LATE_FOR);
+                (if over { seen } else { anchor }, since.filter(|_| !over))
+            }
+        };
+        self.anchor = Some((now, anchor, late_since));
+        shared.anchor_micros.store((anchor * 1e6) as i64, Relaxed);
     }
 
     /// Feeds silence while nothing comes, so that signals fall and time goes on.

@@ -6,6 +6,7 @@
 
 mod analysis;
 mod bands;
+mod channels;
 mod decode;
 mod device;
 mod error;
@@ -18,8 +19,9 @@ mod stream;
 pub mod timeline;
 
 pub use analysis::{Analyzer, HOP_SECS, WINDOW_SECS};
+pub use channels::Channels;
 pub use decode::{Decoded, MAX_CHANNELS, MAX_SAMPLES, SAMPLE_RATES, decode};
-pub use device::{DeviceInfo, Direction, devices};
+pub use device::{DeviceInfo, Direction, OUTPUTS_ARE_HEARD, devices, is_talkative};
 pub use error::AudioError;
-pub use live::{AudioChoice, Counters, LiveAudio, start};
+pub use live::{AudioChoice, Counters, LiveAudio, SoundLatency, start};
 pub use timeline::{SignalTrack, analyze_all};

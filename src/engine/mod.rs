@@ -6,7 +6,7 @@ mod walk;
 
 use crate::bend::{Bend, BendError, Bender, MAX_PARAMS};
 use crate::generator::{BoundRuns, Generator, GeneratorError, RunPlan, Runs, latent};
-use crate::param::DriveState;
+use crate::param::{DriveState, ModulatorBank, Values};
 use crate::scene::{NumberId, Patch};
 use crate::signal::Snapshot;
 use crate::tensor::{FeatureMaps, MapShape};
@@ -46,6 +46,7 @@ pub struct Engine {
     bender: Bender,
     patch: Patch,
     latent: Latent,
+    modulators: ModulatorBank,
     states: Vec<DriveState>,
     values: Vec<f32>,
     /// What controllers say; wins over the scene's drive.
@@ -108,6 +109,7 @@ impl Engine {
             bender,
             patch: Patch::default(),
             latent: Latent::Walk,
+            modulators: ModulatorBank::default(),
             states: Vec::new(),
             values: Vec::new(),
             held: Vec::new(),
@@ -131,6 +133,9 @@ impl Engine {
     pub fn set_patch(&mut self, patch: Patch) -> Result<(), GeneratorError> {
         self.walk.set_route(&patch, &mut self.generator)?;
         self.carry_numbers(&patch);
+        if patch.modulators != self.patch.modulators {
+            self.modulators.reset(patch.modulators.len());
+        }
         let layers = self.generator.manifest().layers.len();
         let shape = |layer| self.generator.layer_shape(layer);
         if let Err(error) = make_room(&mut self.bender, &patch, &shape) {
@@ -283,6 +288,12 @@ impl Engine {
         }
     }
 
+    /// A MIDI note begins with a velocity in (0, 1\], or ends with 0: for the scene's modulators, in
+    /// the next frame.
+    pub fn play(&mut self, note: u8, velocity: f32) {
+        self.modulators.play(note, velocity);
+    }
+
     /// The patch in use.
     pub const fn patch(&self) -> &Patch {
         &self.patch
@@ -368,8 +379,14 @@ impl Engine {
     }
 
     fn evaluate(&mut self, snapshot: &Snapshot, dt_secs: f32) {
+        self.modulators
+            .evaluate(&self.patch.modulators, snapshot, dt_secs);
+        let values = Values {
+            snapshot,
+            modulators: self.modulators.values(),
+        };
         for (index, number) in self.patch.numbers.iter().enumerate() {
-            let driven = self.states[index].eval(&number.drive, snapshot, dt_secs);
+            let driven = self.states[index].eval(&number.drive, &values, dt_secs);
             let value = self.held[index].unwrap_or(driven);
             self.values[index] = value.clamp(number.limits[0], number.limits[1]);
         }

@@ -3,6 +3,7 @@
 use crate::mapping::format::{Control, Mapping, Source};
 use crate::midi::{MidiEvent, MidiMessage};
 use crate::param::Curve;
+use std::time::Instant;
 
 /// From here up a control change counts as pressed, as the MIDI specification has it for
 /// switches.
@@ -33,6 +34,7 @@ struct Follow {
     down: bool,
     /// Presses nobody has asked about.
     presses: u32,
+    pressed_at: Option<Instant>,
 }
 
 impl ControlState {
@@ -63,6 +65,7 @@ impl ControlState {
                     smoothed: 0.0,
                     down: false,
                     presses: 0,
+                    pressed_at: None,
                 }
             })
             .collect();
@@ -114,10 +117,16 @@ impl ControlState {
             MidiMessage::ProgramChange { channel, program } => {
                 (Source::Program(program), channel, 1.0)
             }
+            // The clock's own.
+            MidiMessage::Transport(_) => return,
         };
         for (index, control) in self.controls.iter_mut().enumerate() {
             if control.source == source && control.channel.is_none_or(|only| only == channel) {
+                let presses = control.presses;
                 let moved = control.touch(position);
+                if control.presses != presses {
+                    control.pressed_at = Some(event.at);
+                }
                 if moved {
                     self.newest[control.target] = Some(index);
                 }
@@ -141,6 +150,12 @@ impl ControlState {
         self.controls
             .get_mut(index)
             .map_or(0, |control| std::mem::take(&mut control.presses))
+    }
+
+    /// When control `index` was pressed last, to the moment at which its message came: a tapped
+    /// tempo needs better than a frame.
+    pub fn pressed_at(&self, index: usize) -> Option<Instant> {
+        self.controls.get(index)?.pressed_at
     }
 }
 
@@ -223,6 +238,7 @@ mod tests {
     fn send(state: &mut ControlState, bytes: &[u8]) {
         state.apply(&MidiEvent {
             at: Instant::now(),
+            port: 0,
             message: parse(bytes).unwrap(),
         });
     }
@@ -408,7 +424,7 @@ mod tests {
                     bytes[1] %= 2;
                 }
                 if let Some(message) = parse(&bytes) {
-                    s.apply(&MidiEvent { at: Instant::now(), message });
+                    s.apply(&MidiEvent { at: Instant::now(), port: 0, message });
                 }
                 for index in 0..3 {
                     if let Some(value) = s.value(index, dt_secs) {

@@ -1,5 +1,6 @@
 //! Raw bytes to messages. The numbers are those of the MIDI 1.0 specification.
 
+use crate::clock::Transport;
 use std::time::Instant;
 
 /// A message with the moment at which it came.
@@ -7,6 +8,8 @@ use std::time::Instant;
 pub struct MidiEvent {
     /// When the callback saw it.
     pub at: Instant,
+    /// Which port sent it, by the number of its connection.
+    pub port: u32,
     /// What it says.
     pub message: MidiMessage,
 }
@@ -54,10 +57,12 @@ pub enum MidiMessage {
         /// 0 to 127.
         program: u8,
     },
+    /// A clock's pulse, or what its sender does.
+    Transport(Transport),
 }
 
-/// Reads one message. `None` for what controls nothing here (`SysEx`, clock, pressure), for a
-/// message that is cut short, and for bytes that are no message. Bytes after it are ignored.
+/// Reads one message. `None` for what controls nothing here (`SysEx`, pressure, active sensing),
+/// for a message that is cut short, and for bytes that are no message. Bytes after it are ignored.
 pub fn parse(bytes: &[u8]) -> Option<MidiMessage> {
     let (&status, data) = bytes.split_first()?;
     let channel = (status & 0x0f) + 1;
@@ -92,6 +97,15 @@ pub fn parse(bytes: &[u8]) -> Option<MidiMessage> {
             channel,
             value: u16::from(data(0)?) | u16::from(data(1)?) << 7,
         },
+        // Messages of the whole cable: the lower half is no channel.
+        0xf0 => MidiMessage::Transport(match status {
+            0xf2 => Transport::Position(u16::from(data(0)?) | u16::from(data(1)?) << 7),
+            0xf8 => Transport::Pulse,
+            0xfa => Transport::Start,
+            0xfb => Transport::Continue,
+            0xfc => Transport::Stop,
+            _ => return None,
+        }),
         _ => return None,
     })
 }
@@ -99,6 +113,7 @@ pub fn parse(bytes: &[u8]) -> Option<MidiMessage> {
 #[cfg(test)]
 mod tests {
     use super::{MidiMessage, parse};
+    use crate::clock::Transport;
     use proptest::prelude::*;
 
     #[test]
@@ -164,6 +179,15 @@ mod tests {
                 },
             ),
         ];
+        for (bytes, want) in [
+            (&[0xf8][..], Transport::Pulse),
+            (&[0xfa], Transport::Start),
+            (&[0xfb], Transport::Continue),
+            (&[0xfc], Transport::Stop),
+            (&[0xf2, 2, 1], Transport::Position(130)),
+        ] {
+            assert_eq!(parse(bytes), Some(MidiMessage::Transport(want)));
+        }
         for (bytes, want) in table {
             assert_eq!(parse(bytes), Some(want), "{bytes:x?}");
             assert_eq!(parse(&bytes[..bytes.len() - 1]), None, "cut: {bytes:x?}");
@@ -174,7 +198,8 @@ mod tests {
     fn what_controls_nothing() {
         for bytes in [
             &[][..],
-            &[0xf8],
+            &[0xf2, 1],
+            &[0xf9],
             &[0xfe],
             &[0xf0, 0x42, 0x40, 0xf7],
             &[0xd0, 5],
@@ -207,6 +232,9 @@ mod tests {
                 MidiMessage::PitchBend { channel, value } =>
                     vec![0xe0 | (channel - 1), (value & 0x7f) as u8, (value >> 7) as u8],
                 MidiMessage::ProgramChange { channel, program } => vec![0xc0 | (channel - 1), program],
+                MidiMessage::Transport(Transport::Position(at)) =>
+                    vec![0xf2, (at & 0x7f) as u8, (at >> 7) as u8],
+                MidiMessage::Transport(_) => vec![bytes[0]],
             };
             prop_assert!(again[1..].iter().all(|b| *b < 0x80));
             prop_assert_eq!(&again[..], &bytes[..again.len()]);

@@ -41,7 +41,8 @@ pub fn name_matches(name: &str, wanted: &str) -> bool {
 pub(super) fn client() -> Result<MidiInput, MidiError> {
     // midir's error says nothing more.
     let mut input = MidiInput::new(CLIENT_NAME).map_err(|_init| MidiError::NoService)?;
-    input.ignore(midir::Ignore::All);
+    // Not the clock, which midir counts among what can be ignored.
+    input.ignore(midir::Ignore::SysexAndActiveSense);
     Ok(input)
 }
 

@@ -1,6 +1,6 @@
 //! From the callbacks to the render thread: one ring per port, every value counts.
 
-use crate::midi::message::{MidiEvent, parse};
+use crate::midi::message::{MidiEvent, MidiMessage, parse};
 use crate::midi::watch::MAX_PORTS;
 use crossbeam_channel::Receiver;
 use std::fmt;
@@ -14,6 +14,9 @@ pub const RING_EVENTS: usize = 2048;
 /// A port's end of its ring. [`MidiSender::send_bytes`] is what midir's callback does.
 pub struct MidiSender {
     ring: rtrb::Producer<MidiEvent>,
+    port: u32,
+    /// Whether only a clock is heard from this port.
+    clock_only: bool,
     overruns: Arc<AtomicU64>,
 }
 
@@ -24,17 +27,31 @@ impl fmt::Debug for MidiSender {
 }
 
 impl MidiSender {
-    pub(super) fn new(overruns: Arc<AtomicU64>) -> (Self, rtrb::Consumer<MidiEvent>) {
+    pub(super) fn new(
+        port: u32,
+        clock_only: bool,
+        overruns: Arc<AtomicU64>,
+    ) -> (Self, rtrb::Consumer<MidiEvent>) {
         let (ring, events) = rtrb::RingBuffer::new(RING_EVENTS);
-        (Self { ring, overruns }, events)
+        let sender = Self {
+            ring,
+            port,
+            clock_only,
+            overruns,
+        };
+        (sender, events)
     }
 
     /// Parses one message and pushes it. Never allocates, locks, logs or blocks; a message that
     /// finds the ring full is counted and dropped.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         let Some(message) = parse(bytes) else { return };
+        if self.clock_only && !matches!(message, MidiMessage::Transport(_)) {
+            return;
+        }
         let event = MidiEvent {
             at: Instant::now(),
+            port: self.port,
             message,
         };
         if self.ring.push(event).is_err() {
@@ -66,7 +83,7 @@ impl MidiEvents {
     /// One ring without a port: for tests, and for controllers that are no MIDI ports.
     pub fn with_sender() -> (MidiSender, Self) {
         let (add, new_rings) = crossbeam_channel::bounded(1);
-        let (sender, ring) = MidiSender::new(Arc::default());
+        let (sender, ring) = MidiSender::new(0, false, Arc::default());
         let mut events = Self::new(new_rings);
         events.rings.push(ring);
         drop(add);
@@ -97,8 +114,10 @@ impl MidiEvents {
 
 #[cfg(test)]
 mod tests {
-    use super::{MidiEvents, RING_EVENTS};
-    use crate::midi::MidiMessage;
+    use super::{MidiEvents, MidiSender, RING_EVENTS};
+    use crate::clock::Transport;
+    use crate::midi::{MidiEvent, MidiMessage};
+    use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
     fn values(events: &mut MidiEvents) -> Vec<u8> {
@@ -119,6 +138,17 @@ mod tests {
         }
         assert_eq!(values(&mut events), (0..=127).collect::<Vec<u8>>());
         assert!(values(&mut events).is_empty());
+    }
+
+    #[test]
+    fn a_port_that_is_no_controller_is_heard_for_its_clock() {
+        let (mut sender, mut ring) = MidiSender::new(3, true, Arc::default());
+        sender.send_bytes(&[0xb0, 1, 9]);
+        sender.send_bytes(&[0xf8]);
+        let events: Vec<MidiEvent> = std::iter::from_fn(|| ring.pop().ok()).collect();
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].port, 3);
+        assert_eq!(events[0].message, MidiMessage::Transport(Transport::Pulse));
     }
 
     #[test]

@@ -38,8 +38,8 @@ struct Shared {
 }
 
 impl Midi {
-    /// Opens all ports whose name contains `wanted` (all there are with `None`), now and later.
-    /// No port is no error: [`Midi::status`] says so.
+    /// Opens all ports whose name contains `wanted` (all there are with `None`), now and later, and
+    /// the others for nothing but their clock. No port is no error: [`Midi::status`] says so.
     ///
     /// # Errors
     /// When the system refuses a thread.
@@ -53,6 +53,7 @@ impl Midi {
             add_ring,
             lister: None,
             open: Vec::with_capacity(MAX_PORTS),
+            connections: 0,
             retry: POLL,
         };
         let thread = thread::spawn("midi-ports", move || watch.run(&stopped))?;
@@ -97,12 +98,15 @@ struct Watch {
     add_ring: Sender<rtrb::Consumer<MidiEvent>>,
     lister: Option<MidiInput>,
     open: Vec<OpenPort>,
+    /// So many were made: numbers them.
+    connections: u32,
     retry: Duration,
 }
 
 struct OpenPort {
     id: String,
     name: String,
+    clock_only: bool,
     /// Held for its drop, which closes the port.
     _connection: MidiInputConnection<MidiSender>,
 }
@@ -168,36 +172,46 @@ impl Watch {
         }
 
         let mut failed = Vec::new();
-        for (name, port) in there {
+        let is_wanted = |name: &str| self.wanted.as_deref().is_none_or(|w| name_matches(name, w));
+        let (mut there, others): (Vec<_>, Vec<_>) =
+            there.into_iter().partition(|(name, _)| is_wanted(name));
+        // Controllers first: they must find a place.
+        let wanted_count = there.len();
+        there.extend(others);
+        for (index, (name, port)) in there.into_iter().enumerate() {
             let id = port.id();
-            let wanted = self
-                .wanted
-                .as_deref()
-                .is_none_or(|w| name_matches(&name, w));
-            if !wanted || self.open.iter().any(|open| open.id == id) {
+            let wanted = index < wanted_count;
+            if self.open.iter().any(|open| open.id == id) {
                 continue;
             }
             if self.open.len() == MAX_PORTS {
-                failed.push(format!("{name}: over {MAX_PORTS} ports"));
+                if wanted {
+                    failed.push(format!("{name}: over {MAX_PORTS} ports"));
+                }
                 continue;
             }
-            match self.connect(&port) {
+            match self.connect(&port, !wanted) {
                 Ok(connection) => self.open.push(OpenPort {
                     id,
                     name,
+                    clock_only: !wanted,
                     _connection: connection,
                 }),
-                Err(reason) => failed.push(format!("{name}: {reason}")),
+                Err(reason) if wanted => failed.push(format!("{name}: {reason}")),
+                Err(reason) => log::info!("MIDI: no clock from {name}: {reason}"),
             }
         }
         Ok(self.describe(&failed))
     }
 
     fn connect(
-        &self,
+        &mut self,
         port: &midir::MidiInputPort,
+        clock_only: bool,
     ) -> Result<MidiInputConnection<MidiSender>, String> {
-        let (sender, ring) = MidiSender::new(Arc::clone(&self.shared.overruns));
+        self.connections += 1;
+        let overruns = Arc::clone(&self.shared.overruns);
+        let (sender, ring) = MidiSender::new(self.connections, clock_only, overruns);
         let connection = client()
             .map_err(|error| error.to_string())?
             .connect(
@@ -215,7 +229,8 @@ impl Watch {
     }
 
     fn describe(&self, failed: &[String]) -> String {
-        let open: Vec<&str> = self.open.iter().map(|port| port.name.as_str()).collect();
+        let controllers = self.open.iter().filter(|port| !port.clock_only);
+        let open: Vec<&str> = controllers.map(|port| port.name.as_str()).collect();
         let mut status = match (open.is_empty(), &self.wanted) {
             (false, _) => open.join(", "),
             (true, Some(wanted)) => format!("no controller is named like {wanted:?}"),

@@ -560,6 +560,7 @@ mod tests {
             rgba: vec![0; 4 << 20],
             index: 0,
             at_micros: 0,
+            began: std::time::Instant::now(),
         };
         blitter.upload(&device, &queue, &huge);
         assert_eq!(blitter.picture_size(), Some((8, 8)));

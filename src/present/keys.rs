@@ -1,5 +1,6 @@
 //! The keyboard of a performance.
 
+use crate::clock::ClockAction;
 use winit::keyboard::{Key, KeyCode, NamedKey, PhysicalKey};
 
 /// What a key does.
@@ -12,6 +13,7 @@ pub(super) enum Action {
     ToggleBlackout,
     TogglePause,
     NextSeed,
+    Clock(ClockAction),
 }
 
 /// All keys: letter for the letters, name, action, what it does.
@@ -23,6 +25,25 @@ const KEYS: &[(&str, Action, &str)] = &[
     ("B", Action::ToggleBlackout, "black on and off"),
     ("P", Action::TogglePause, "hold the picture, and go on"),
     ("Space", Action::NextSeed, "a new seed"),
+    ("T", Action::Clock(ClockAction::Tap), "tap the tempo"),
+    ("R", Action::Clock(ClockAction::Resync), "a bar begins now"),
+    (
+        "Left",
+        Action::Clock(ClockAction::Earlier),
+        "beats 10 ms earlier",
+    ),
+    (
+        "Right",
+        Action::Clock(ClockAction::Later),
+        "beats 10 ms later",
+    ),
+    ("Down", Action::Clock(ClockAction::Half), "half the tempo"),
+    ("Up", Action::Clock(ClockAction::Double), "twice the tempo"),
+    (
+        "C",
+        Action::Clock(ClockAction::NextSource),
+        "another clock: auto, tracker, tap, midi",
+    ),
 ];
 
 /// Keys and their meaning, for help texts.
@@ -36,6 +57,10 @@ pub(super) fn action(logical: &Key, physical: PhysicalKey) -> Option<Action> {
         Key::Named(NamedKey::Escape) => Some(Action::Leave),
         Key::Named(NamedKey::Tab) => Some(Action::ToggleStats),
         Key::Named(NamedKey::Space) => Some(Action::NextSeed),
+        Key::Named(NamedKey::ArrowLeft) => Some(Action::Clock(ClockAction::Earlier)),
+        Key::Named(NamedKey::ArrowRight) => Some(Action::Clock(ClockAction::Later)),
+        Key::Named(NamedKey::ArrowDown) => Some(Action::Clock(ClockAction::Half)),
+        Key::Named(NamedKey::ArrowUp) => Some(Action::Clock(ClockAction::Double)),
         Key::Character(text) if text == " " => Some(Action::NextSeed),
         Key::Character(text) if text.is_ascii() => letter(text),
         Key::Character(_) => letter(match physical {
@@ -44,6 +69,9 @@ pub(super) fn action(logical: &Key, physical: PhysicalKey) -> Option<Action> {
             PhysicalKey::Code(KeyCode::KeyH) => "H",
             PhysicalKey::Code(KeyCode::KeyB) => "B",
             PhysicalKey::Code(KeyCode::KeyP) => "P",
+            PhysicalKey::Code(KeyCode::KeyT) => "T",
+            PhysicalKey::Code(KeyCode::KeyR) => "R",
+            PhysicalKey::Code(KeyCode::KeyC) => "C",
             _ => return None,
         }),
         _ => None,

@@ -10,6 +10,7 @@
 mod blit;
 mod error;
 mod keys;
+mod latency;
 mod layout;
 mod monitor;
 mod overlay;
@@ -19,15 +20,17 @@ mod window;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
 pub use error::PresentError;
 pub use keys::help;
+pub use latency::Latency;
 pub use monitor::{Monitor, monitors};
 pub use stats::Stats;
 
+use crate::clock::ClockAction;
 use crate::frame::SharedFrame;
 use crate::gpu::AdapterChoice;
 use crate::rt::latest;
@@ -78,6 +81,8 @@ pub struct Links {
     /// What the performer asks for. Bounded; a key that finds it full is lost, with a warning in
     /// the log, for the window never waits.
     pub commands: Sender<Command>,
+    /// Measured here.
+    pub latency: Arc<Latency>,
     /// Set from anywhere (a signal, the end of the music), it closes the window.
     pub stop: Arc<AtomicBool>,
 }
@@ -92,6 +97,8 @@ pub enum Command {
     Blackout(bool),
     /// Hold the picture, or go on. The sender keeps the state.
     Pause(bool),
+    /// Something about the beat, and when the key was pressed.
+    Clock(ClockAction, Instant),
     /// The window closes.
     Quit,
 }

@@ -2,15 +2,56 @@
 //!
 //! It only shows: the window handles keys itself, so that egui needs no input.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use egui::{Align2, Color32, RichText};
 
 use super::{Stats, keys};
+use crate::signal::{BEATS_PER_BAR, Beat};
 
 /// Time between two layouts of the overlay. Drawing what was laid out is cheap, laying it out is
 /// not, above all on a software adapter.
 pub(super) const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Time until the overlay should be laid out again: [`INTERVAL`], or less where the beat's light
+/// goes on or off before.
+pub(super) fn until_next(stats: &Stats, now: Instant) -> Duration {
+    let beat = beat_now(stats, now);
+    if !beat.is_running() {
+        return INTERVAL;
+    }
+    let to_half = 0.5 - beat.phase % 0.5;
+    let secs = f64::from(to_half) * 60.0 / f64::from(beat.bpm);
+    // A hair later, so that it is over there.
+    INTERVAL.min(Duration::from_secs_f64(secs.clamp(0.0, 1.0) + 0.005))
+}
+
+fn beat_now(stats: &Stats, now: Instant) -> Beat {
+    let passed = stats.beat_at.map(|at| now.saturating_duration_since(at));
+    stats
+        .beat
+        .advanced(passed.unwrap_or_default().as_secs_f64())
+}
+
+/// Four lights, the beat's own lit in its first half, with tempo and certainty.
+fn beat_row(stats: &Stats, now: Instant) -> String {
+    let beat = beat_now(stats, now);
+    if !beat.is_running() {
+        return stats.clock.clone();
+    }
+    let lights: String = (0..BEATS_PER_BAR)
+        .map(|n| {
+            let on = n == beat.beat_in_bar && beat.phase < 0.5;
+            if on { '#' } else { '.' }
+        })
+        .collect();
+    format!(
+        "{lights} {:5.1} bpm   {:3.0} % sure   {}",
+        beat.bpm,
+        beat.confidence * 100.0,
+        stats.clock
+    )
+}
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -238,6 +279,8 @@ fn rows(stats: &Stats, own: &WindowStats) -> Vec<(&'static str, String)> {
     for (name, value) in [
         ("engine", &stats.engine),
         ("window", &own.adapter),
+        ("clock", &beat_row(stats, Instant::now())),
+        ("delay", &stats.latency),
         ("sound", &stats.audio),
         ("record", &stats.recording),
     ] {
@@ -264,4 +307,41 @@ fn help_panel(context: &egui::Context) {
             }
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{INTERVAL, beat_row, until_next};
+    use crate::present::Stats;
+    use crate::signal::Beat;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_light_follows_the_beat_between_two_stats() {
+        let at = Instant::now();
+        let stats = Stats {
+            beat: Beat {
+                phase: 0.0,
+                beat_in_bar: 3,
+                bpm: 150.0,
+                confidence: 0.5,
+                count: 7,
+            },
+            beat_at: Some(at),
+            clock: "tapped (auto)".to_owned(),
+            ..Stats::default()
+        };
+        let row = |ms| beat_row(&stats, at + Duration::from_millis(ms));
+        assert!(
+            row(0).starts_with("...# 150.0 bpm    50 % sure   tapped"),
+            "{}",
+            row(0)
+        );
+        assert!(row(250).starts_with("...."), "{}", row(250));
+        assert!(row(450).starts_with("#..."), "{}", row(450));
+        let next = until_next(&stats, at).as_secs_f64();
+        assert!((next - 0.205).abs() < 1e-3, "{next}");
+        assert_eq!(until_next(&Stats::default(), at), INTERVAL);
+        assert_eq!(beat_row(&Stats::default(), at), "");
+    }
 }

@@ -1,5 +1,8 @@
 //! What the performer may see over the picture.
 
+use crate::signal::Beat;
+use std::time::Instant;
+
 /// Numbers and words for the overlay. The newest value wins; a few a second are enough.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stats {
@@ -11,6 +14,14 @@ pub struct Stats {
     pub frame_ms_p99: f32,
     /// Pictures lost so far: late ones, and those that the recording left out.
     pub dropped: u64,
+    /// The beat, and when it was so: the light goes on by itself.
+    pub beat: Beat,
+    /// When `beat` was so; `None` without one.
+    pub beat_at: Option<Instant>,
+    /// Which clock leads.
+    pub clock: String,
+    /// From sample to signal, and from frame to screen.
+    pub latency: String,
     /// Where the sound comes from and how it does.
     pub audio: String,
     /// Network, provider, adapter: what plays.

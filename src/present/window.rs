@@ -60,6 +60,7 @@ pub(super) fn run(options: PresentOptions, links: Links) -> Result<Report, Prese
         paused: false,
         dirty: true,
         upload: false,
+        measured: 0,
         painted: None,
         layout_at: now,
         draw_at: now,
@@ -137,6 +138,8 @@ struct App {
     dirty: bool,
     /// `frame` is not on the GPU yet.
     upload: bool,
+    /// The picture whose way was measured last.
+    measured: u64,
     painted: Option<Painted>,
     layout_at: Instant,
     /// The monitor shows no other picture before.
@@ -312,12 +315,18 @@ impl App {
             };
             let scale = window.scale_factor() as f32;
             self.painted = Some(canvas.layout(self.shown, &self.stats, &own, scale));
-            self.layout_at = now + overlay::INTERVAL;
+            self.layout_at = now + overlay::until_next(&self.stats, now);
         }
         match canvas.draw(window, self.black, self.painted.as_ref()) {
             Drawn::Shown => {
                 self.dirty = false;
                 self.meter.add(now);
+                if let Some(frame) = self.frame.as_ref().filter(|f| self.measured != f.index) {
+                    self.measured = frame.index;
+                    self.links
+                        .latency
+                        .shown(frame.began.elapsed(), self.interval);
+                }
                 // A hair less than the monitor's interval: where the surface waits for the
                 // monitor, we are there in time; where it does not, this is the only brake.
                 self.draw_at = (self.draw_at + self.interval.mul_f64(0.99)).max(now);
@@ -348,6 +357,7 @@ impl App {
                 self.send(Command::Pause(self.paused));
             }
             Action::NextSeed => self.send(Command::NextSeed),
+            Action::Clock(action) => self.send(Command::Clock(action, Instant::now())),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::bend::spec;
 use crate::generator::NoiseMode;
-use crate::param::Drive;
+use crate::param::{Drive, Named, with_modulators};
+use crate::scene::names::modulator_names;
 use crate::scene::{Features, MAX_TRANSFORMS, Route, Scene, SceneBend, SceneError, Walk};
 use serde::Deserialize;
 use serde_yaml::Value;
@@ -20,6 +21,8 @@ struct SceneFile {
     noise: Option<NoiseMode>,
     truncation: Option<Drive>,
     latent: Option<LatentEntry>,
+    #[serde(rename = "modulators")]
+    _modulators: Option<Named>,
     // Written by hand as a list; absent or empty in a scene that only walks.
     transforms: Option<Vec<TransformEntry>>,
 }
@@ -70,7 +73,13 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
     if let Some(strip) = Strip::read(text) {
         return Err(strip.refusal(path));
     }
-    let file: Option<SceneFile> = serde_yaml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+    let names = modulator_names(text).map_err(|(name, why)| SceneError::Fit {
+        path: path.to_path_buf(),
+        key: format!("modulators.{name}"),
+        why,
+    })?;
+    let (file, modulators) = with_modulators(names, || serde_yaml::from_str(text));
+    let file: Option<SceneFile> = file.map_err(|e: serde_yaml::Error| wrong(e.to_string()))?;
     let file =
         file.ok_or_else(|| wrong("is empty: a scene has at least `transforms:`".to_owned()))?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -110,6 +119,8 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
         noise: file.noise.unwrap_or_default(),
         truncation: file.truncation.unwrap_or(Drive::Constant(1.0)),
         walk,
+        // What was announced and did not come had failed the file above.
+        modulators: modulators.into_iter().flatten().collect(),
         bends,
     })
 }

@@ -6,6 +6,7 @@
 //! The format is in `docs/scene.md`.
 
 mod file;
+mod names;
 mod patch;
 
 pub use patch::{NumberId, Patch, PatchBend, PatchNumber};
@@ -13,7 +14,7 @@ pub use patch::{NumberId, Patch, PatchBend, PatchNumber};
 use crate::bend::{MAX_PARAMS, TransformSpec};
 use crate::generator::NoiseMode;
 use crate::lines;
-use crate::param::Drive;
+use crate::param::{Drive, Modulator};
 use crate::tensor::split_mix;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Scene {
     pub truncation: Drive,
     /// The walk through latent space.
     pub walk: Walk,
+    /// What the scene adds to the signals, in the order of evaluation; drives name them by place.
+    pub modulators: Vec<Modulator>,
     /// Transforms in file order.
     pub bends: Vec<SceneBend>,
 }
@@ -208,6 +211,7 @@ impl Scene {
                 speed: Drive::Constant(0.0),
                 accent: None,
             },
+            modulators: Vec::new(),
             bends: Vec::new(),
         }
     }

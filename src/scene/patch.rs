@@ -3,7 +3,7 @@
 use crate::bend::spec::{Missing, ParamSpec};
 use crate::bend::{ClusterFile, MAX_PARAMS, TransformSpec};
 use crate::generator::NoiseMode;
-use crate::param::Drive;
+use crate::param::{Drive, Modulator};
 use crate::scene::{Features, Route, Scene, SceneError};
 use crate::tensor::{ChannelSet, MapShape, split_mix};
 
@@ -58,6 +58,8 @@ pub struct PatchBend {
 pub struct Patch {
     /// Every number that can be driven; the first three are the [`NumberId`] constants.
     pub numbers: Vec<PatchNumber>,
+    /// The scene's modulators, which the numbers may follow.
+    pub modulators: Vec<Modulator>,
     /// Transforms in file order.
     pub bends: Vec<PatchBend>,
     /// Noise of the layers.
@@ -202,6 +204,7 @@ impl Scene {
         }
         Ok(Patch {
             numbers,
+            modulators: self.modulators.clone(),
             bends,
             noise: self.noise,
             route: self.walk.route.clone(),

@@ -22,6 +22,12 @@ pub struct Beat {
     pub count: u64,
 }
 
+impl Default for Beat {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl Beat {
     /// No tempo.
     pub const NONE: Self = Self {

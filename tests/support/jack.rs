@@ -116,6 +116,15 @@ impl MidiKeyboard {
     }
 }
 
+impl MidiKeyboard {
+    /// Sends a MIDI clock of this tempo for so long, by the child's own timer. Returns at once; what
+    /// is sent meanwhile waits.
+    pub(crate) fn clock(&mut self, bpm: f64, secs: f64) {
+        writeln!(self.lines, "clock {bpm} {secs}").unwrap();
+        self.lines.flush().unwrap();
+    }
+}
+
 impl Drop for MidiKeyboard {
     fn drop(&mut self) {
         drop(self.child.kill());
@@ -138,6 +147,17 @@ fn keyboard_process() {
     let mut output = virtual_output("knobs");
     for line in std::io::stdin().lines() {
         let line = line.unwrap();
+        if let Some(clock) = line.strip_prefix("clock ") {
+            let (bpm, secs) = clock.split_once(' ').unwrap();
+            let period = 60.0 / bpm.parse::<f64>().unwrap() / 24.0;
+            let start = std::time::Instant::now();
+            for pulse in 0..(secs.parse::<f64>().unwrap() / period) as u32 {
+                let due = Duration::from_secs_f64(period * f64::from(pulse));
+                thread::sleep(due.saturating_sub(start.elapsed()));
+                output.send(&[0xf8]).unwrap();
+            }
+            continue;
+        }
         let bytes: Vec<u8> = line.split(' ').map(|word| word.parse().unwrap()).collect();
         output.send(&bytes).unwrap();
     }
