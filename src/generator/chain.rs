@@ -425,14 +425,14 @@ impl Generator {
         bend: &mut dyn FnMut(usize, FeatureMaps<'_>),
     ) -> Result<&[f32], GeneratorError> {
         let first = if self.runs.is_some() { 0 } else { first };
-        let mut tensors = Tensors {
+        let tensors = Tensors {
             styles: &self.styles,
             noise: &self.noise,
             maps: &mut self.maps,
             rgb: &mut self.rgb,
         };
         for index in first..=tensors.maps.len() {
-            self.stages[index].run_on(index, self.residence, &mut tensors)?;
+            self.stages[index].run_on(index, self.residence, &tensors)?;
             if let Some(maps) = tensors.maps.get_mut(index) {
                 bend(index, maps.maps());
             }
