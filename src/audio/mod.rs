@@ -31,5 +31,5 @@ pub use config::{AnalysisConfig, MAX_BANDS};
 pub use decode::{Decoded, MAX_CHANNELS, MAX_SAMPLES, SAMPLE_RATES, decode};
 pub use device::{DeviceInfo, Direction, OUTPUTS_ARE_HEARD, devices, is_talkative};
 pub use error::AudioError;
-pub use live::{AudioChoice, Counters, LiveAudio, SoundLatency, start};
-pub use timeline::{SignalTrack, analyze_all};
+pub use live::{AudioChoice, Counters, LiveAudio, SoundLatency, start, start_with};
+pub use timeline::{SignalTrack, analyze_all, analyze_with};

@@ -89,9 +89,9 @@ impl Salience {
         Self {
             short: vec![0.0; bands],
             long: vec![0.0; bands],
-            short_share: step_share(hop_secs, 0.5),
+            short_share: step_share(hop_secs, 0.4),
             long_share: step_share(hop_secs, 12.0),
-            value: Follower::new(hop_secs, 0.1, 0.8),
+            value: Follower::new(hop_secs, 0.1, 0.25),
         }
     }
 

@@ -11,6 +11,7 @@ mod patch;
 
 pub use patch::{NumberId, Patch, PatchBend, PatchNumber};
 
+use crate::audio::AnalysisConfig;
 use crate::bend::{MAX_PARAMS, TransformSpec};
 use crate::generator::NoiseMode;
 use crate::lines;
@@ -45,6 +46,8 @@ pub struct Scene {
     pub modulators: Vec<Modulator>,
     /// Transforms in file order.
     pub bends: Vec<SceneBend>,
+    /// How sound is measured. Taken when the sound starts.
+    pub analysis: AnalysisConfig,
 }
 
 /// The walk through latent space, in w.
@@ -213,6 +216,7 @@ impl Scene {
             },
             modulators: Vec::new(),
             bends: Vec::new(),
+            analysis: AnalysisConfig::default(),
         }
     }
 

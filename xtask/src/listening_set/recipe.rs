@@ -137,7 +137,8 @@ impl Recipe {
         }
     }
 
-    pub(super) fn name(&self) -> String {
+    /// Set, number, groove and what happens, as a file name without ending.
+    pub fn name(&self) -> String {
         let tempo = match self.tempo {
             Tempo::Steady => "steady",
             Tempo::Ramp(_) => "ramp",
