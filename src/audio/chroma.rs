@@ -35,7 +35,8 @@ impl Decimator {
         let corner_hz = 0.36 * rate / every as f64;
         // Butterworth: poles evenly on the circle.
         let filter = || {
-            [0.517_638_1, 0.707_106_8, 1.931_851_7].map(|q| Biquad::low_pass(rate, corner_hz, q))
+            [0.517_638_1, std::f64::consts::FRAC_1_SQRT_2, 1.931_851_7]
+                .map(|q| Biquad::low_pass(rate, corner_hz, q))
         };
         Self {
             filters: [filter(), filter()],
