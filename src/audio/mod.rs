@@ -6,8 +6,8 @@
 
 mod analysis;
 mod bands;
-mod channels;
 mod beat;
+mod channels;
 mod chroma;
 mod config;
 mod decode;
