@@ -1,6 +1,6 @@
 //! Cost of bends: each transform on 64 maps of 64², on the adapter at hand and through its twin.
 
-use bendwave::bend::{Bend, Bender, TRANSFORMS};
+use bendwave::bend::{Bend, Bender, FrameTime, TRANSFORMS};
 use bendwave::gpu::{AdapterChoice, Gpu};
 use bendwave::tensor::{ChannelSet, FeatureMaps, MapShape};
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -20,6 +20,9 @@ fn params(name: &str) -> &'static [f32] {
         "scale" => &[1.3],
         "rotate" => &[30.0],
         "erode" | "dilate" => &[2.0],
+        "noise" | "sharpen" => &[1.0],
+        "shear" | "feedback" => &[0.5],
+        "affine" => &[1.2, 0.1, 0.0, -0.1, 0.9, 0.0],
         _ => &[],
     }
 }
@@ -35,11 +38,11 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(SHAPE.len() as u64 * 4));
     for bender in &mut benders {
         for transform in TRANSFORMS {
-            let bends = [Bend {
-                transform,
-                channels: ChannelSet::all(SHAPE.channels),
-                params: transform.resolve(params(transform.name)).expect("fits"),
-            }];
+            let values = transform.resolve(params(transform.name)).expect("fits");
+            let mut bend = Bend::new(transform, ChannelSet::all(SHAPE.channels), values);
+            bend.partners = ChannelSet::random(SHAPE.channels, 0.5, 1);
+            let bends = [bend];
+            let mut time = FrameTime::default();
             let mut data: Vec<f32> = (0..SHAPE.len()).map(|i| (i as f32).sin()).collect();
             let id = BenchmarkId::new(transform.name, bender.name());
             group.bench_function(id, |b| {
@@ -48,18 +51,16 @@ pub(crate) fn bench(criterion: &mut Criterion) {
                         data: &mut data,
                         shape: SHAPE,
                     };
-                    bender.apply(&mut maps, &bends).expect("bends");
+                    time.index += 1;
+                    bender.apply(&mut maps, &bends, time).expect("bends");
                 });
             });
         }
     }
     // What a submission costs however little it does.
     for bender in &mut benders {
-        let bends = [Bend {
-            transform: &TRANSFORMS[0],
-            channels: ChannelSet::all(1),
-            params: TRANSFORMS[0].resolve(&[]).expect("fits"),
-        }];
+        let values = TRANSFORMS[0].resolve(&[]).expect("fits");
+        let bends = [Bend::new(&TRANSFORMS[0], ChannelSet::all(1), values)];
         let mut data = [0.0; 16];
         let shape = MapShape {
             channels: 1,
@@ -73,7 +74,9 @@ pub(crate) fn bench(criterion: &mut Criterion) {
                     data: &mut data,
                     shape,
                 };
-                bender.apply(&mut maps, &bends).expect("bends");
+                bender
+                    .apply(&mut maps, &bends, FrameTime::default())
+                    .expect("bends");
             });
         });
     }

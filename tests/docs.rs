@@ -1,6 +1,6 @@
 //! The tables of `docs/scene.md` say what the code says. `BENDWAVE_UPDATE_DOCS=1` writes them anew.
 
-use bendwave::bend::{Missing, TRANSFORMS};
+use bendwave::bend::{MASKS, Missing, ParamSpec, TRANSFORMS};
 use bendwave::signal::SIGNALS;
 use std::fmt::Write;
 use std::fs;
@@ -17,34 +17,35 @@ fn signals() -> String {
 fn transforms() -> String {
     let mut table = String::from("| transform | parameters | what it does |\n|---|---|---|\n");
     for transform in TRANSFORMS {
-        let params: Vec<String> = transform
-            .params
-            .iter()
-            .map(|p| {
-                let unit = if p.unit.is_empty() {
-                    String::new()
-                } else {
-                    format!(" ({})", p.unit)
-                };
-                match p.missing {
-                    Missing::Required => format!("`{}`{unit}", p.name),
-                    Missing::Value(v) => format!("\\[`{}`{unit} = {v}\\]", p.name),
-                    Missing::Like(i) => {
-                        format!("\\[`{}`{unit} = {}\\]", p.name, transform.params[i].name)
-                    }
-                }
-            })
-            .collect();
-        writeln!(
-            table,
-            "| `{}` | {} | {} |",
-            transform.name,
-            params.join(", "),
-            transform.doc
-        )
-        .unwrap();
+        let (name, params, doc) = (transform.name, list(transform.params), transform.doc);
+        writeln!(table, "| `{name}` | {params} | {doc} |").unwrap();
     }
     table
+}
+
+fn masks() -> String {
+    let mut table = String::from("| shape | parameters | where it works |\n|---|---|---|\n");
+    for mask in MASKS {
+        let params = list(mask.params).replace("`mask-", "`");
+        writeln!(table, "| `{}` | {params} | {} |", mask.name, mask.doc).unwrap();
+    }
+    table
+}
+
+fn list(params: &[ParamSpec]) -> String {
+    let one = |p: &ParamSpec| {
+        let unit = if p.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", p.unit)
+        };
+        match p.missing {
+            Missing::Required => format!("`{}`{unit}", p.name),
+            Missing::Value(v) => format!("\\[`{}`{unit} = {v}\\]", p.name),
+            Missing::Like(i) => format!("\\[`{}`{unit} = {}\\]", p.name, params[i].name),
+        }
+    };
+    params.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn with_table(text: &str, name: &str, table: &str) -> String {
@@ -58,14 +59,17 @@ fn with_table(text: &str, name: &str, table: &str) -> String {
 }
 
 #[test]
-fn the_scene_docs_list_every_signal_and_transform() {
+fn the_scene_docs_list_every_signal_transform_and_mask() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scene.md");
     let text = fs::read_to_string(&path).unwrap();
-    let wanted = with_table(
-        &with_table(&text, "signals", &signals()),
-        "transforms",
-        &transforms(),
-    );
+    let tables = [
+        ("signals", signals()),
+        ("transforms", transforms()),
+        ("masks", masks()),
+    ];
+    let wanted = tables.iter().fold(text.clone(), |text, (name, table)| {
+        with_table(&text, name, table)
+    });
     if std::env::var_os("BENDWAVE_UPDATE_DOCS").is_some() {
         fs::write(&path, &wanted).unwrap();
     } else {

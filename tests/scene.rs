@@ -1,6 +1,6 @@
 //! Scene files: the papers' own run unchanged, and what is wrong is named.
 
-use bendwave::bend::ClusterFile;
+use bendwave::bend::{Border, ClusterFile};
 use bendwave::param::{Drive, DriveState, ModulatorBank, Values};
 use bendwave::scene::{Features, NumberId, Scene};
 use bendwave::signal::{Beat, Snapshot};
@@ -383,4 +383,159 @@ fn random_selections_stay_when_others_change() {
     let more = draws(&format!("transforms:\n{a}{}", b.replace("0.5", "0.75"))).1;
     assert!(before.1.iter().all(|channel| more.contains(channel)));
     assert_ne!(before, draws(&format!("seed: 2\ntransforms:\n{a}{b}")));
+}
+
+#[test]
+fn features_are_channels_or_several_clusters() {
+    let clusters = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        &clusters,
+        "{5: [{cluster_index: 2, feature_index: 7}, {cluster_index: 0, feature_index: 3}, {cluster_index: 1, feature_index: 0}]}",
+    )
+    .unwrap();
+    let clusters = ClusterFile::load(clusters.path()).unwrap();
+    let chosen = |features: &str| -> Result<Vec<u32>, String> {
+        let scene = parse(&format!(
+            "transforms:\n- {{layer: 5, transform: invert, {features}}}\n"
+        ))?;
+        let patch = scene.patch(&model, Some(&clusters));
+        Ok(patch.map_err(|e| e.to_string())?.bends[0]
+            .channels
+            .as_slice()
+            .to_vec())
+    };
+    let channels = |list: &str| chosen(&format!("features: channels, feature-param: {list}"));
+    assert_eq!(channels("[2-4, 9, 31]").unwrap(), [2, 3, 4, 9, 31]);
+    assert_eq!(channels("'0-1, 3'").unwrap(), [0, 1, 3]);
+    assert_eq!(channels("12").unwrap(), [12]);
+    let several = chosen("features: cluster, feature-param: [0, 2]").unwrap();
+    assert_eq!(several, [3, 7]);
+    for (error, wanted) in [
+        (channels("[30-32]").unwrap_err(), "there is no feature 32"),
+        (channels("[4-2]").unwrap_err(), "runs backwards"),
+        (channels("[some]").unwrap_err(), "[0-15, 20, 31]"),
+        (
+            chosen("features: cluster, feature-param: [0, 9]").unwrap_err(),
+            "no cluster 9",
+        ),
+    ] {
+        assert!(
+            error.contains("line 2: transforms[0].feature-param") && error.contains(wanted),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn borders_masks_and_partners_reach_the_patch() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut encoder = png::Encoder::new(
+        std::fs::File::create(dir.path().join("left.png")).unwrap(),
+        2,
+        1,
+    );
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&[255, 0]).unwrap();
+    writer.finish().unwrap();
+    let load = |text: &str| {
+        let scene = Scene::parse(text, &dir.path().join("show.yaml")).map_err(|e| e.to_string())?;
+        scene.patch(&model, None).map_err(|e| e.to_string())
+    };
+    let patch = load(
+        "transforms:
+- {layer: 4, transform: translate, params: [0.1, 0], border: wrap}
+- {layer: 4, transform: translate, params: [0.1, 0]}
+- {layer: 4, transform: erode, params: [1]}
+- name: spot
+  layer: 3
+  transform: invert
+  mask: {shape: circle, x: 0.25, radius: {signal: bass, range: [0.1, 0.4]}}
+- {layer: 2, transform: blur, mask: {shape: picture, file: left.png, invert: 1}}
+- {layer: 2, transform: mix, params: [0.5], with: {features: channels, feature-param: [3-5]}}
+",
+    )
+    .unwrap();
+    let border = |index: usize| patch.bends[index].border;
+    assert_eq!(border(0), Border::Wrap);
+    assert_eq!(border(1), Border::Zero);
+    assert_eq!(border(2), Border::Replicate);
+    let drive = |address: &str| patch.numbers[patch.find(address).unwrap().index()].drive;
+    assert_eq!(drive("spot.mask-x"), Drive::Constant(0.25));
+    assert_eq!(drive("spot.mask-y"), Drive::Constant(0.5));
+    assert_eq!(drive("transforms[3].mask-radius").bounds(), [0.1, 0.4]);
+    let painted = patch.bends[4].mask.as_ref().unwrap();
+    let weights = painted.painting.as_ref().unwrap();
+    assert_eq!(weights[..8], [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(drive("2.blur.mask-invert"), Drive::Constant(1.0));
+    assert_eq!(patch.bends[5].partners.as_slice(), [3, 4, 5]);
+    for (entry, key, wanted) in [
+        (
+            "translate, params: [1, 1], border: mirror",
+            "border",
+            "reflect",
+        ),
+        ("invert, border: wrap", "border", "no neighbours"),
+        ("invert, mask: {shape: square}", "mask", "circle"),
+        ("invert, mask: {x: 1}", "mask", "needs a `shape`"),
+        (
+            "invert, mask: {shape: circle, angle: 1}",
+            "mask",
+            "softness",
+        ),
+        (
+            "invert, mask: {shape: circle, radius: -1}",
+            "mask",
+            "within",
+        ),
+        (
+            "invert, mask: {shape: circle, file: left.png}",
+            "mask",
+            "no `file`",
+        ),
+        ("invert, mask: {shape: picture}", "mask", "needs a `file`"),
+        (
+            "invert, mask: {shape: picture, file: right.png}",
+            "mask",
+            "right.png",
+        ),
+        ("mix", "with", "needs the features"),
+        ("invert, with: {features: all}", "with", "no other features"),
+        (
+            "mix, with: {features: channels, feature-param: 99}",
+            "with",
+            "no feature 99",
+        ),
+    ] {
+        let error = load(&format!(
+            "transforms:\n- {{layer: 1, transform: {entry}}}\n"
+        ))
+        .unwrap_err();
+        assert!(
+            error.contains(&format!("line 2: transforms[0].{key}")) && error.contains(wanted),
+            "{error}"
+        );
+    }
+}
+
+/// `redraw` draws again, the same way each time, and only what is random.
+#[test]
+fn random_selections_are_redrawn_on_request() {
+    let text = "transforms:\n\
+                - {layer: 3, transform: invert, features: random, feature-param: 0.5}\n\
+                - {layer: 3, transform: noise, params: [1], features: all}\n";
+    let mut scene = parse(text).unwrap();
+    let drawn = |scene: &Scene| {
+        let bends = scene.patch(&model, None).unwrap().bends;
+        (bends[0].channels.clone(), bends[1].seed)
+    };
+    let first = drawn(&scene);
+    scene.redraw();
+    let second = drawn(&scene);
+    assert_ne!(first.0, second.0);
+    assert_eq!(first.0.len(), second.0.len());
+    assert_eq!(first.1, second.1);
+    let mut again = parse(text).unwrap();
+    again.redraw();
+    assert_eq!(drawn(&again), second);
 }

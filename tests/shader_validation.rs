@@ -1,6 +1,6 @@
 //! Every WGSL file compiles, and every bend shader has its twin.
 
-use bendwave::bend::{SHADERS, TILE, kernel::KERNELS};
+use bendwave::bend::{SHADERS, kernel::PASSES};
 use bendwave::gpu::shader::{SHARED, assemble};
 use std::collections::BTreeSet;
 use std::fs;
@@ -66,7 +66,10 @@ fn a_broken_shader_is_found() {
 #[test]
 fn shaders_and_twins_come_in_pairs() {
     let shaders = stems("shaders/bend", "wgsl");
-    assert_eq!(shaders, stems("src/bend/cpu", "rs"));
+    let mut twins = stems("src/bend/cpu", "rs");
+    // What all shaders share is in shaders/shared.
+    assert!(twins.remove("weight"));
+    assert_eq!(shaders, twins);
     let embedded: BTreeSet<String> = SHADERS.iter().map(|(stem, _)| (*stem).to_owned()).collect();
     assert_eq!(shaders, embedded);
     let shared: BTreeSet<String> = SHARED.iter().map(|(path, _)| (*path).to_owned()).collect();
@@ -78,9 +81,9 @@ fn shaders_and_twins_come_in_pairs() {
 }
 
 #[test]
-fn entry_points_and_kernels_come_in_pairs() {
-    let kernels: BTreeSet<(&str, &str)> = KERNELS.iter().map(|k| (k.stem, k.entry)).collect();
-    assert_eq!(kernels.len(), KERNELS.len());
+fn entry_points_and_passes_come_in_pairs() {
+    let passes: BTreeSet<(&str, &str)> = PASSES.iter().map(|p| (p.stem, p.entry)).collect();
+    assert_eq!(passes.len(), PASSES.len());
     let modules: Vec<(&str, naga::Module)> = SHADERS
         .iter()
         .map(|(stem, text)| (*stem, parse(text).unwrap()))
@@ -94,12 +97,14 @@ fn entry_points_and_kernels_come_in_pairs() {
                 .map(|entry| (*stem, entry.name.as_str()))
         })
         .collect();
-    assert_eq!(kernels, entries);
+    assert_eq!(passes, entries);
     for (stem, module) in &modules {
         for entry in &module.entry_points {
+            let pass = PASSES.iter().find(|p| p.entry == entry.name).unwrap();
+            let [wide, high] = pass.group;
             assert_eq!(
                 entry.workgroup_size,
-                [TILE, TILE, 1],
+                [wide, high, 1],
                 "{stem}: {}",
                 entry.name
             );

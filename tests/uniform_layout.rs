@@ -32,7 +32,8 @@ macro_rules! fields {
 fn bend_uniforms_agree() {
     let rust = fields!(
         BendUniform: size, first_job, amount, matrix, centre, offset, multiply, add, threshold,
-        blend, mirror, radius, sign, outer_rows, inner_rows
+        blend, mirror, radius, sign, outer_rows, inner_rows, border, first_tap, field, seed, before,
+        after, fresh, mask, mask_at, mask_axis, mask_edge, mask_slope, mask_invert, painting
     );
     for (stem, source) in SHADERS {
         let (wgsl, span) = layout(&parse(source).unwrap(), "Bend");

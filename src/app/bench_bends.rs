@@ -3,7 +3,7 @@
 
 use crate::app::bench::Times;
 use crate::app::{bends, print};
-use crate::bend::{Bend, Bender, TRANSFORMS};
+use crate::bend::{Bend, Bender, FrameTime, TRANSFORMS};
 use crate::gpu::{Gpu, GpuError};
 use crate::tensor::{ChannelSet, FeatureMaps, MapShape};
 use serde_json::{Value, json};
@@ -49,26 +49,25 @@ pub(crate) fn run(
             row("copy", &copy)?;
             for transform in TRANSFORMS {
                 let mut data = noise(shape);
-                let bends = [Bend {
-                    transform,
-                    channels: ChannelSet::all(shape.channels),
-                    params: transform.resolve(&bends::setting(transform))?,
-                }];
-                bender.reserve(shape, bends.len())?;
+                let params = transform.resolve(&bends::setting(transform))?;
+                let all = ChannelSet::all(shape.channels);
+                let mut bends = [Bend::new(transform, all, params)];
+                bends[0].partners = ChannelSet::random(shape.channels, 0.5, 1);
+                bender.forget();
+                bender.reserve(shape, &bends)?;
                 let mut times = Times::default();
-                let timed = (0..=rounds).try_for_each(|round| {
+                for round in 0..=rounds {
                     times.time(round > 0, || {
                         let mut maps = FeatureMaps::Host {
                             data: &mut data,
                             shape,
                         };
-                        bender.apply(&mut maps, &bends)
-                    })
-                });
-                if let Err(error) = timed {
-                    // A slow adapter may give a submission up; the others are still to be timed.
-                    print(&format!("{:<18} {error}", transform.name))?;
-                    continue;
+                        let time = FrameTime {
+                            index: round as u64,
+                            dt_secs: 1.0 / 60.0,
+                        };
+                        bender.apply(&mut maps, &bends, time)
+                    })?;
                 }
                 row(transform.name, &times)?;
             }

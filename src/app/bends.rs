@@ -4,7 +4,7 @@ use crate::app::cli::BendsArgs;
 use crate::app::print;
 use crate::app::sheet::{self, Sheet};
 use crate::app::stage::Stage;
-use crate::bend::{TRANSFORMS, TransformSpec};
+use crate::bend::{Reads, TRANSFORMS, TransformSpec};
 use crate::frame::Frame;
 use crate::param::Drive;
 use crate::scene::Scene;
@@ -112,13 +112,22 @@ fn caption(transform: &TransformSpec) -> String {
 fn bent(transform: &TransformSpec, layer: usize, empty: &Scene) -> anyhow::Result<Scene> {
     let values: Vec<String> = setting(transform).iter().map(f32::to_string).collect();
     let text = format!(
-        "transforms:\n- {{layer: {layer}, transform: {}, params: [{}], features: all}}\n",
+        "transforms:\n- {{layer: {layer}, transform: {}, params: [{}], features: all{}}}\n",
         transform.name,
-        values.join(", ")
+        values.join(", "),
+        partners(transform)
     );
     let mut scene = empty.clone();
     scene.bends = Scene::parse(&text, Path::new(transform.name))?.bends;
     Ok(scene)
+}
+
+/// What an entry of a transform on all features needs beside its parameters.
+pub(crate) fn partners(transform: &TransformSpec) -> &'static str {
+    match transform.reads {
+        Reads::Partners => ", with: {features: random, feature-param: 0.5}",
+        Reads::Map | Reads::Time | Reads::Past => "",
+    }
 }
 
 /// Values that show what a transform does. One that is not listed gets those half-way between no
@@ -129,7 +138,10 @@ pub(crate) fn setting(transform: &TransformSpec) -> Vec<f32> {
         "scale" => &[1.6],
         "rotate" => &[45.0],
         "scalar-multiply" => &[2.5],
+        "shear" => &[0.5],
+        "affine" => &[0.8, -0.5, 0.0, 0.3, 1.2, 0.0],
         "erode" | "dilate" => &[1.0],
+        "feedback" => &[1.0, 1.6, 60.0],
         _ => {
             let nothing = transform.resolve_clamped(&[]);
             return transform.params[..transform.required()]

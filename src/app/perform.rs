@@ -5,7 +5,7 @@ use crate::app::cli::PerformArgs;
 use crate::app::render_thread::{Inputs, Outputs, RenderThread};
 use crate::app::stage::{self, Stage};
 use crate::app::{explain_sound_noise, model, print, reload, say};
-use crate::audio::{self, AnalysisConfig, AudioChoice, LiveAudio};
+use crate::audio::{self, AudioChoice, LiveAudio};
 use crate::frame::{Frame, SharedFrame};
 use crate::mapping::{ControlState, Mapping};
 use crate::midi::Midi;
@@ -39,11 +39,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
     let stage = Stage::set(&args.engine, scene)?;
 
     let (tap, tapped) = rtrb::RingBuffer::new(TAP_SAMPLES);
-    let sound = open_sound(
-        args,
-        &stage.scene.analysis,
-        args.record.is_some().then_some(tap),
-    )?;
+    let sound = open_sound(args, args.record.is_some().then_some(tap))?;
     say(&format!("sound: {}", sound.status()));
 
     let shape = stage.engine.generator().image_shape();
@@ -168,11 +164,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open_sound(
-    args: &PerformArgs,
-    analysis: &AnalysisConfig,
-    tap: Option<rtrb::Producer<f32>>,
-) -> anyhow::Result<LiveAudio> {
+fn open_sound(args: &PerformArgs, tap: Option<rtrb::Producer<f32>>) -> anyhow::Result<LiveAudio> {
     let choice = match args.audio.as_deref() {
         Some("none") => AudioChoice::None,
         Some(name) if Path::new(name).is_file() => {
@@ -195,7 +187,7 @@ fn open_sound(
         bail!("--mute: is for files; an input makes no sound");
     }
     // Without a word about sound, a machine without an input still shows its picture.
-    let started = audio::start_with(&choice, analysis, tap);
+    let started = audio::start(&choice, tap);
     if !matches!(choice, AudioChoice::None) {
         explain_sound_noise();
     }

@@ -1,8 +1,9 @@
 //! `--sweep`: one parameter goes from one value to another over a video, as in the papers' tool's
 //! `animate`.
 
+use crate::app::bends;
 use crate::app::span::Span;
-use crate::bend::{TransformSpec, spec};
+use crate::bend::{TRANSFORMS, TransformSpec, spec};
 use crate::engine::Engine;
 use crate::scene::{NumberId, Scene};
 use anyhow::{Context, bail};
@@ -52,7 +53,7 @@ impl FromStr for Sweep {
             .parse()
             .map_err(|error| format!("{layer:?} is no layer, which count from 0: {error}"))?;
         let transform = spec::find(name).ok_or_else(|| {
-            let known: Vec<&str> = spec::TRANSFORMS.iter().map(|t| t.name).collect();
+            let known: Vec<&str> = TRANSFORMS.iter().map(|t| t.name).collect();
             format!(
                 "no transform is named {name:?}; there are {}",
                 known.join(", ")
@@ -99,10 +100,11 @@ impl Sweep {
         };
         let params: Vec<String> = values[..count].iter().map(f32::to_string).collect();
         format!(
-            "transforms:\n- {{layer: {}, transform: {}, params: [{}], features: all}}\n",
+            "transforms:\n- {{layer: {}, transform: {}, params: [{}], features: all{}}}\n",
             self.layer,
             self.transform.name,
-            params.join(", ")
+            params.join(", "),
+            bends::partners(self.transform)
         )
     }
 }

@@ -10,7 +10,7 @@ use crate::app::stage::{self, Stage};
 use crate::app::{print, say};
 use crate::bend::Missing;
 use crate::frame::Frame;
-use crate::scene::{Features, Route, Scene};
+use crate::scene::{Route, Scene, SceneBend};
 use crate::signal::Snapshot;
 use crate::tensor::split_mix;
 use anyhow::{Context, bail};
@@ -120,8 +120,7 @@ impl Draws {
             }
             vary.push((place, wanted.span));
         }
-        let random = |b: &crate::scene::SceneBend| matches!(b.features, Features::Random(..));
-        if vary.is_empty() && !scene.bends.iter().any(random) {
+        if vary.is_empty() && !scene.bends.iter().any(SceneBend::is_random) {
             bail!(
                 "{}: nothing varies: no transform has `features: random`; give --vary NAME.PARAM=FROM..TO",
                 path.display()

@@ -9,12 +9,13 @@
 //! makes anew each time is the command encoder with its passes, and the bookkeeping of mappings.
 
 use super::BendError;
-use super::chain::{Chain, Step};
+use super::chain::{Chain, Job, Step};
 use super::cpu::clean;
-use super::kernel::KERNELS;
+use super::kernel::{PASSES, Pass};
+use super::memory::{FrameTime, Memory};
 use super::shaders::ShaderSources;
-use super::spec::Bend;
-use super::uniform::BendUniform;
+use super::spec::{Bend, Reads};
+use super::uniform::{BendUniform, MAX_TAPS};
 use crate::gpu::{Gpu, GpuError};
 use crate::tensor::{FeatureMaps, MapShape};
 use std::num::NonZeroU64;
@@ -25,18 +26,17 @@ use wgpu::BufferUsages as Usage;
 /// Sources of `shaders/bend/`, by stem.
 pub const SHADERS: &[(&str, &str)] = &[
     ("affine", include_str!("../../shaders/bend/affine.wgsl")),
+    ("blur", include_str!("../../shaders/bend/blur.wgsl")),
     (
         "morphology",
         include_str!("../../shaders/bend/morphology.wgsl"),
     ),
+    ("noise", include_str!("../../shaders/bend/noise.wgsl")),
     (
         "pointwise",
         include_str!("../../shaders/bend/pointwise.wgsl"),
     ),
 ];
-
-/// Workgroups are this wide and high, as the shaders say too.
-pub const TILE: u32 = 8;
 
 /// Most planes in one dispatch (its z), and so in one submission.
 const MAX_SLOTS: usize = 65_535;
@@ -51,7 +51,7 @@ const FLOAT: usize = size_of::<f32>();
 pub struct GpuBender {
     gpu: Arc<Gpu>,
     layout: wgpu::BindGroupLayout,
-    /// By [`super::kernel::Kernel::index`].
+    /// By [`Pass::index`].
     pipelines: Vec<wgpu::ComputePipeline>,
     /// Bytes from one [`BendUniform`] to the next.
     stride: usize,
@@ -60,6 +60,9 @@ pub struct GpuBender {
     buffers: Option<Buffers>,
     chain: Chain,
     work: Work,
+    memory: Memory,
+    /// What [`Memory`] keeps the books of.
+    remembered: wgpu::Buffer,
 }
 
 /// What one submission does. Keeps its memory.
@@ -68,15 +71,15 @@ struct Work {
     dispatches: Vec<Dispatch>,
     /// `stride` bytes for each dispatch.
     uniforms: Vec<u8>,
-    /// Slots of all dispatches.
-    jobs: Vec<u32>,
+    /// Weights of all steps, then slot and one more word for each job of all dispatches.
+    lists: Vec<u32>,
     /// In which of the two buffers each slot is.
     sides: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Dispatch {
-    kernel: usize,
+    pass: &'static Pass,
     /// The buffer that it reads.
     side: usize,
     planes: u32,
@@ -86,10 +89,10 @@ struct Dispatch {
 #[derive(Debug)]
 struct Buffers {
     sizes: Sizes,
-    /// Mapped between frames: uniforms, then jobs, then maps.
+    /// Mapped between frames: uniforms, then lists, then maps.
     upload: wgpu::Buffer,
     uniforms: wgpu::Buffer,
-    jobs: wgpu::Buffer,
+    lists: wgpu::Buffer,
     maps: [wgpu::Buffer; 2],
     download: wgpu::Buffer,
     /// Reading the first of `maps`, reading the second.
@@ -100,7 +103,7 @@ struct Buffers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sizes {
     uniforms: usize,
-    jobs: usize,
+    lists: usize,
     maps: usize,
 }
 
@@ -113,6 +116,7 @@ impl GpuBender {
     pub fn new(gpu: Arc<Gpu>) -> Result<Self, BendError> {
         let mut bender = Self::untried(gpu, &ShaderSources::embedded())?;
         super::selfcheck::run(&mut bender, super::selfcheck::Results::AsTheTwins)?;
+        bender.forget();
         Ok(bender)
     }
 
@@ -123,6 +127,7 @@ impl GpuBender {
     pub fn with_shaders(gpu: Arc<Gpu>, sources: &ShaderSources) -> Result<Self, BendError> {
         let mut bender = Self::untried(gpu, sources)?;
         super::selfcheck::run(&mut bender, super::selfcheck::Results::Any)?;
+        bender.forget();
         Ok(bender)
     }
 
@@ -151,6 +156,7 @@ impl GpuBender {
                 entry(1, storage(true), false, FLOAT),
                 entry(2, storage(true), false, FLOAT),
                 entry(3, storage(false), false, FLOAT),
+                entry(4, storage(false), false, FLOAT),
             ],
         });
         let pipelines = build_pipelines(&gpu, &layout, sources)?;
@@ -166,6 +172,8 @@ impl GpuBender {
             buffers: None,
             chain: Chain::default(),
             work: Work::default(),
+            memory: Memory::default(),
+            remembered: memory_buffer(&gpu, 1),
             gpu,
         })
     }
@@ -175,33 +183,85 @@ impl GpuBender {
         &self.gpu
     }
 
-    /// Makes room for all channels of a layer, so that nothing grows on stage.
+    /// Makes room for the bends of a layer, on all of its channels, so that nothing grows on stage.
     ///
     /// # Errors
     /// When the GPU has not that much memory.
-    pub fn reserve(&mut self, shape: MapShape, bends: usize) -> Result<(), BendError> {
+    pub fn reserve(&mut self, shape: MapShape, bends: &[Bend]) -> Result<(), BendError> {
+        for bend in bends {
+            self.memory.reserve(bend, shape);
+        }
+        self.settle_memory()?;
         let slots = shape.channels.min(self.window(shape)?);
+        let count = bends.len().max(1);
         self.grow(Sizes {
-            uniforms: 2 * bends.max(1) * self.stride,
-            jobs: bends.max(1) * slots * FLOAT,
+            // Each side of each pass.
+            uniforms: 4 * count * self.stride,
+            lists: count * (4 * slots + MAX_TAPS) * FLOAT,
             maps: slots * shape.plane_len() * FLOAT,
         })?;
         Ok(self.gpu.check()?)
+    }
+
+    /// Forgets what bends remember.
+    pub fn forget(&mut self) {
+        self.memory.forget();
+    }
+
+    /// Makes sure that what is to be remembered has room, and writes paintings.
+    fn settle_memory(&mut self) -> Result<(), BendError> {
+        let bytes = self.memory.len() * FLOAT;
+        if bytes > self.binding_limit {
+            return Err(BendError::Size {
+                bytes,
+                limit: self.binding_limit,
+            });
+        }
+        if self.remembered.size() < bytes as u64 {
+            self.remembered = memory_buffer(&self.gpu, bytes);
+            self.memory.lose();
+            // They are bound to the old one.
+            self.buffers = None;
+        }
+        for (at, painting) in self.memory.take_paintings() {
+            let bytes = bytemuck::cast_slice(&painting);
+            self.gpu
+                .queue()
+                .write_buffer(&self.remembered, (at * FLOAT) as u64, bytes);
+        }
+        Ok(())
     }
 
     /// See [`super::Bender::apply`].
     ///
     /// # Errors
     /// See [`super::Bender::apply`].
-    pub fn apply(&mut self, maps: &mut FeatureMaps<'_>, bends: &[Bend]) -> Result<(), BendError> {
+    pub fn apply(
+        &mut self,
+        maps: &mut FeatureMaps<'_>,
+        bends: &[Bend],
+        time: FrameTime,
+    ) -> Result<(), BendError> {
         let shape = maps.shape();
         let FeatureMaps::Host { data, .. } = maps;
-        self.chain.plan(bends, shape, data.len())?;
+        // Before the plan: what it says about the frame before must hold for the buffer in use.
+        for bend in bends {
+            self.memory.reserve(bend, shape);
+        }
+        self.settle_memory()?;
+        self.chain
+            .plan(bends, shape, data.len(), time, &mut self.memory)?;
         let slots = self.chain.channels().len();
         if slots == 0 || shape.is_empty() {
             return Ok(());
         }
         let window = self.window(shape)?;
+        if slots > window && self.chain.crosses() {
+            return Err(BendError::Size {
+                bytes: slots * shape.plane_len() * FLOAT,
+                limit: self.binding_limit,
+            });
+        }
         for start in (0..slots).step_by(window) {
             let done = self.submit(data, shape, start..slots.min(start + window));
             if let Err(error) = done {
@@ -235,14 +295,14 @@ impl GpuBender {
         let plane = shape.plane_len() * FLOAT;
         let sizes = Sizes {
             uniforms: self.work.uniforms.len(),
-            jobs: self.work.jobs.len() * FLOAT,
+            lists: self.work.lists.len() * FLOAT,
             maps: window.len() * plane,
         };
         self.grow(sizes)?;
         let Some(buffers) = &self.buffers else {
             return Err(GpuError::Failed("no buffers".to_owned()));
         };
-        let channels = &self.chain.channels()[window];
+        let channels = &self.chain.channels()[window.clone()];
         buffers.fill(&self.work, channels, shape.plane_len(), data)?;
 
         let mut encoder = self
@@ -251,7 +311,8 @@ impl GpuBender {
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         buffers.encode_upload(&mut encoder, sizes);
         self.encode_dispatches(&mut encoder, buffers, shape);
-        buffers.encode_download(&mut encoder, &self.work.sides, plane);
+        let changes = &self.chain.changes()[window];
+        buffers.encode_download(&mut encoder, &self.work.sides, changes, plane);
         let submission = self.gpu.queue().submit([encoder.finish()]);
 
         let back = 0..sizes.maps as u64;
@@ -265,7 +326,8 @@ impl GpuBender {
             .download
             .get_mapped_range(back)
             .map_err(|e| GpuError::Failed(e.to_string()))?;
-        for (&channel, bytes) in channels.iter().zip(view.chunks_exact(plane)) {
+        let planes = channels.iter().zip(changes).zip(view.chunks_exact(plane));
+        for ((&channel, _), bytes) in planes.filter(|((_, changes), _)| **changes) {
             let map = &mut data[channel as usize * shape.plane_len()..][..shape.plane_len()];
             bytemuck::cast_slice_mut(map).copy_from_slice(bytes);
         }
@@ -283,10 +345,11 @@ impl GpuBender {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         let (columns, rows) = (shape.width as u32, shape.height as u32);
         for (index, dispatch) in self.work.dispatches.iter().enumerate() {
-            pass.set_pipeline(&self.pipelines[dispatch.kernel]);
+            pass.set_pipeline(&self.pipelines[dispatch.pass.index]);
             let offset = (index * self.stride) as u32;
             pass.set_bind_group(0, &buffers.groups[dispatch.side], &[offset]);
-            pass.dispatch_workgroups(columns.div_ceil(TILE), rows.div_ceil(TILE), dispatch.planes);
+            let [wide, high] = dispatch.pass.tile;
+            pass.dispatch_workgroups(columns.div_ceil(wide), rows.div_ceil(high), dispatch.planes);
         }
     }
 
@@ -294,13 +357,13 @@ impl GpuBender {
     fn grow(&mut self, need: Sizes) -> Result<(), GpuError> {
         let have = self.buffers.as_ref().map(|b| b.sizes);
         if have.is_some_and(|h| {
-            h.uniforms >= need.uniforms && h.jobs >= need.jobs && h.maps >= need.maps
+            h.uniforms >= need.uniforms && h.lists >= need.lists && h.maps >= need.maps
         }) {
             return Ok(());
         }
         let have = have.unwrap_or(Sizes {
             uniforms: 0,
-            jobs: 0,
+            lists: 0,
             maps: 0,
         });
         // Tables double; maps come in a handful of sizes, those of the layers.
@@ -310,12 +373,17 @@ impl GpuBender {
                 .max(have.uniforms)
                 .next_power_of_two()
                 .next_multiple_of(self.stride),
-            jobs: need.jobs.max(have.jobs).next_power_of_two(),
+            lists: need.lists.max(have.lists).next_power_of_two(),
             maps: need.maps.max(have.maps),
         };
         // The old ones first: both may not fit.
         self.buffers = None;
-        self.buffers = Some(Buffers::new(&self.gpu, &self.layout, sizes));
+        self.buffers = Some(Buffers::new(
+            &self.gpu,
+            &self.layout,
+            &self.remembered,
+            sizes,
+        ));
         self.gpu.check()
     }
 }
@@ -352,19 +420,19 @@ fn build_pipelines(
         modules.push((*stem, module));
     }
     let mut pipelines = Vec::new();
-    for kernel in KERNELS {
-        let Some((_, module)) = modules.iter().find(|(stem, _)| *stem == kernel.stem) else {
+    for pass in PASSES {
+        let Some((_, module)) = modules.iter().find(|(stem, _)| *stem == pass.stem) else {
             return Err(BendError::Shader {
-                stem: kernel.stem,
+                stem: pass.stem,
                 reason: "is not embedded".to_owned(),
             });
         };
         pipelines.push(
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(kernel.entry),
+                label: Some(pass.entry),
                 layout: Some(&pipeline_layout),
                 module,
-                entry_point: Some(kernel.entry),
+                entry_point: Some(pass.entry),
                 compilation_options: wgpu::PipelineCompilationOptions::default(),
                 cache: None,
             }),
@@ -374,37 +442,60 @@ fn build_pipelines(
     Ok(pipelines)
 }
 
+fn memory_buffer(gpu: &Gpu, bytes: usize) -> wgpu::Buffer {
+    gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("bend memory"),
+        size: bytes.next_multiple_of(FLOAT).max(FLOAT) as u64,
+        usage: Usage::STORAGE | Usage::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+/// Set in a job's second word when that slot is in the other buffer.
+const OTHER_SIDE: u32 = 1 << 31;
+
 impl Work {
     /// Turns the steps, as far as they touch the slots in `window`, into dispatches.
     fn plan(&mut self, chain: &Chain, window: &Range<usize>, stride: usize) {
         self.dispatches.clear();
         self.uniforms.clear();
-        self.jobs.clear();
+        self.lists.clear();
+        self.lists.extend(chain.taps().iter().map(|t| t.to_bits()));
         self.sides.clear();
         self.sides.resize(window.len(), 0);
         for step in chain.steps() {
-            let slots = chain.slots(step, window.clone());
+            let jobs = chain.jobs(step, window.clone());
             // A dispatch reads one side and writes the other.
-            let first = self.jobs.len();
+            let first = self.lists.len();
             for side in 0..2 {
-                self.dispatch(step, side, slots, window.start, stride);
+                self.dispatch(step, side, jobs, window.start, stride);
             }
-            for &slot in &self.jobs[first..] {
-                self.sides[slot as usize] ^= 1;
+            if step.kernel.passes.len() % 2 == 1 {
+                for job in self.lists[first..].chunks_exact(2) {
+                    self.sides[job[0] as usize] ^= 1;
+                }
             }
         }
     }
 
-    fn dispatch(&mut self, step: &Step, side: usize, slots: &[u32], start: usize, stride: usize) {
-        let first = self.jobs.len();
-        let sides = &self.sides;
-        self.jobs.extend(
-            slots
-                .iter()
-                .map(|slot| slot - start as u32)
-                .filter(|&slot| sides[slot as usize] == side),
-        );
-        let planes = (self.jobs.len() - first) as u32;
+    fn dispatch(&mut self, step: &Step, side: usize, jobs: &[Job], start: usize, stride: usize) {
+        let first = self.lists.len();
+        let start = start as u32;
+        for job in jobs {
+            let slot = job.slot - start;
+            if self.sides[slot as usize] != side {
+                continue;
+            }
+            let more = if step.reads == Reads::Partners {
+                // Sides turn after both dispatches, and the old values stay where they were.
+                let other = self.sides[(job.more - start) as usize] != side;
+                (job.more - start) | if other { OTHER_SIDE } else { 0 }
+            } else {
+                job.more
+            };
+            self.lists.extend([slot, more]);
+        }
+        let planes = ((self.lists.len() - first) / 2) as u32;
         if planes == 0 {
             return;
         }
@@ -412,29 +503,31 @@ impl Work {
             first_job: first as u32,
             ..step.uniform
         };
-        let at = self.uniforms.len();
-        self.uniforms.resize(at + stride, 0);
-        self.uniforms[at..][..size_of::<BendUniform>()]
-            .copy_from_slice(bytemuck::bytes_of(&uniform));
-        self.dispatches.push(Dispatch {
-            kernel: step.kernel.index,
-            side,
-            planes,
-        });
+        for (place, pass) in step.kernel.passes.iter().enumerate() {
+            let at = self.uniforms.len();
+            self.uniforms.resize(at + stride, 0);
+            self.uniforms[at..][..size_of::<BendUniform>()]
+                .copy_from_slice(bytemuck::bytes_of(&uniform));
+            self.dispatches.push(Dispatch {
+                pass,
+                side: (side + place) % 2,
+                planes,
+            });
+        }
     }
 }
 
 impl Sizes {
-    /// Where jobs, maps and the end are in the upload buffer.
+    /// Where lists, maps and the end are in the upload buffer.
     const fn offsets(self) -> [usize; 3] {
-        let jobs = self.uniforms;
-        let maps = jobs + self.jobs;
-        [jobs, maps, maps + self.maps]
+        let lists = self.uniforms;
+        let maps = lists + self.lists;
+        [lists, maps, maps + self.maps]
     }
 }
 
 impl Buffers {
-    fn new(gpu: &Gpu, layout: &wgpu::BindGroupLayout, sizes: Sizes) -> Self {
+    fn new(gpu: &Gpu, layout: &wgpu::BindGroupLayout, memory: &wgpu::Buffer, sizes: Sizes) -> Self {
         let buffer = |label, size: usize, usage, mapped_at_creation| {
             gpu.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
@@ -451,9 +544,9 @@ impl Buffers {
             Usage::UNIFORM | Usage::COPY_DST,
             false,
         );
-        let jobs = buffer(
-            "bend jobs",
-            sizes.jobs,
+        let lists = buffer(
+            "bend lists",
+            sizes.lists,
             Usage::STORAGE | Usage::COPY_DST,
             false,
         );
@@ -475,9 +568,10 @@ impl Buffers {
                             size: NonZeroU64::new(size_of::<BendUniform>() as u64),
                         }),
                     ),
-                    entry(1, jobs.as_entire_binding()),
+                    entry(1, lists.as_entire_binding()),
                     entry(2, maps[from].as_entire_binding()),
                     entry(3, maps[1 - from].as_entire_binding()),
+                    entry(4, memory.as_entire_binding()),
                 ],
             })
         };
@@ -496,7 +590,7 @@ impl Buffers {
                 false,
             ),
             uniforms,
-            jobs,
+            lists,
             maps,
             sizes,
         }
@@ -510,16 +604,16 @@ impl Buffers {
         plane: usize,
         data: &[f32],
     ) -> Result<(), GpuError> {
-        let [jobs, maps, _] = self.sizes.offsets();
+        let [lists, maps, _] = self.sizes.offsets();
         let mut view = self
             .upload
             .get_mapped_range_mut(..)
             .map_err(|e| GpuError::Failed(e.to_string()))?;
         view.slice(..work.uniforms.len())
             .copy_from_slice(&work.uniforms);
-        let job_bytes: &[u8] = bytemuck::cast_slice(&work.jobs);
-        view.slice(jobs..jobs + job_bytes.len())
-            .copy_from_slice(job_bytes);
+        let list_bytes: &[u8] = bytemuck::cast_slice(&work.lists);
+        view.slice(lists..lists + list_bytes.len())
+            .copy_from_slice(list_bytes);
         let mut room = view.slice(maps..);
         let mut block = [0.0; BLOCK];
         let mut at = 0;
@@ -541,24 +635,36 @@ impl Buffers {
     }
 
     fn encode_upload(&self, encoder: &mut wgpu::CommandEncoder, used: Sizes) {
-        let [jobs, maps, _] = self.sizes.offsets();
+        let [lists, maps, _] = self.sizes.offsets();
         for (from, to, bytes) in [
             (0, &self.uniforms, used.uniforms),
-            (jobs, &self.jobs, used.jobs),
+            (lists, &self.lists, used.lists),
             (maps, &self.maps[0], used.maps),
         ] {
             encoder.copy_buffer_to_buffer(&self.upload, from as u64, to, 0, bytes as u64);
         }
     }
 
-    /// Collects the slots from both sides, neighbours together.
-    fn encode_download(&self, encoder: &mut wgpu::CommandEncoder, sides: &[usize], plane: usize) {
+    /// Collects the slots that were changed from both sides, neighbours together.
+    fn encode_download(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        sides: &[usize],
+        changes: &[bool],
+        plane: usize,
+    ) {
         let mut start = 0;
-        for run in sides.chunk_by(|a, b| a == b) {
-            let at = (start * plane) as u64;
-            let bytes = (run.len() * plane) as u64;
-            encoder.copy_buffer_to_buffer(&self.maps[run[0]], at, &self.download, at, bytes);
-            start += run.len();
+        while start < sides.len() {
+            let alike =
+                |slot: &usize| (sides[*slot], changes[*slot]) == (sides[start], changes[start]);
+            let count = (start..sides.len()).take_while(alike).count();
+            if changes[start] {
+                let at = (start * plane) as u64;
+                let bytes = (count * plane) as u64;
+                let from = &self.maps[sides[start]];
+                encoder.copy_buffer_to_buffer(from, at, &self.download, at, bytes);
+            }
+            start += count;
         }
     }
 }

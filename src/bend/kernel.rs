@@ -1,73 +1,147 @@
-//! Kernels: a WGSL entry point and its CPU twin. Several transforms may share one.
+//! Kernels: WGSL entry points and their CPU twin. Several transforms may share one.
 
-use super::cpu;
-use super::uniform::BendUniform;
+use super::cpu::{self, Plane};
 
 /// Carries out a transform on one feature map.
 #[derive(Debug)]
 pub struct Kernel {
-    /// Index into [`KERNELS`].
+    /// On the GPU: entry points one after another, each reading what the one before wrote.
+    pub passes: &'static [&'static Pass],
+    /// On the CPU: writes T(x), not yet faded. Input values are finite (see [`cpu::clean`]). The
+    /// last argument is memory to work with, of any length and contents.
+    pub twin: fn(&Plane<'_>, &mut [f32], &mut Vec<f32>),
+}
+
+/// A WGSL entry point.
+#[derive(Debug)]
+pub struct Pass {
+    /// Index into [`PASSES`].
     pub index: usize,
-    /// File `shaders/bend/<stem>.wgsl` and module `bend::cpu::<stem>`.
+    /// File `shaders/bend/<stem>.wgsl`; the twin is in `bend::cpu::<stem>`.
     pub stem: &'static str,
     /// Entry point of the shader.
     pub entry: &'static str,
-    /// CPU twin: reads one map, writes another of the same size. Input values are finite
-    /// (see [`cpu::clean`]).
-    pub twin: fn(&BendUniform, &[f32], &mut [f32]),
+    /// Invocations of a workgroup, in columns and rows.
+    pub group: [u32; 2],
+    /// Pixels that a workgroup works on, in columns and rows.
+    pub tile: [u32; 2],
 }
+
+/// One pixel for each invocation.
+const SQUARE: [u32; 2] = [8, 8];
+
+const fn pass(index: usize, stem: &'static str, entry: &'static str) -> Pass {
+    Pass {
+        index,
+        stem,
+        entry,
+        group: SQUARE,
+        tile: SQUARE,
+    }
+}
+
+static PASS_LINEAR: Pass = pass(0, "pointwise", "linear");
+static PASS_THRESHOLD: Pass = pass(1, "pointwise", "threshold");
+static PASS_POSTERISE: Pass = pass(2, "pointwise", "posterise");
+static PASS_NOISE: Pass = pass(3, "noise", "noise");
+static PASS_MIX: Pass = pass(4, "pointwise", "mix_in");
+static PASS_FLIP: Pass = pass(5, "affine", "flip");
+static PASS_WARP: Pass = pass(6, "affine", "warp");
+static PASS_EXTREMUM: Pass = pass(7, "morphology", "extremum");
+static PASS_BLUR_ROWS: Pass = pass(8, "blur", "blur_rows");
+static PASS_BLUR_COLUMNS: Pass = pass(9, "blur", "blur_columns");
+static PASS_FEEDBACK: Pass = pass(10, "affine", "feedback");
+
+/// Every pass, by [`Pass::index`].
+pub static PASSES: [&Pass; 11] = [
+    &PASS_LINEAR,
+    &PASS_THRESHOLD,
+    &PASS_POSTERISE,
+    &PASS_NOISE,
+    &PASS_MIX,
+    &PASS_FLIP,
+    &PASS_WARP,
+    &PASS_EXTREMUM,
+    &PASS_BLUR_ROWS,
+    &PASS_BLUR_COLUMNS,
+    &PASS_FEEDBACK,
+];
 
 /// `x · multiply + add`.
 pub static LINEAR: Kernel = Kernel {
-    index: 0,
-    stem: "pointwise",
-    entry: "linear",
+    passes: &[&PASS_LINEAR],
     twin: cpu::pointwise::linear,
 };
 
-/// 1 where `x ≥ threshold`, else 0.
+/// A step or a smooth rise from 0 to 1.
 pub static THRESHOLD: Kernel = Kernel {
-    index: 1,
-    stem: "pointwise",
-    entry: "threshold",
+    passes: &[&PASS_THRESHOLD],
     twin: cpu::pointwise::threshold,
+};
+
+/// The nearest of some levels.
+pub static POSTERISE: Kernel = Kernel {
+    passes: &[&PASS_POSTERISE],
+    twin: cpu::pointwise::posterise,
+};
+
+/// Noise added.
+pub static NOISE: Kernel = Kernel {
+    passes: &[&PASS_NOISE],
+    twin: cpu::noise::noise,
+};
+
+/// Another channel.
+pub static MIX: Kernel = Kernel {
+    passes: &[&PASS_MIX],
+    twin: cpu::pointwise::mix_in,
 };
 
 /// Reversed columns or rows.
 pub static FLIP: Kernel = Kernel {
-    index: 2,
-    stem: "affine",
-    entry: "flip",
+    passes: &[&PASS_FLIP],
     twin: cpu::affine::flip,
 };
 
-/// Affine map, bilinear, zero outside.
+/// Affine map, bilinear.
 pub static WARP: Kernel = Kernel {
-    index: 3,
-    stem: "affine",
-    entry: "warp",
+    passes: &[&PASS_WARP],
     twin: cpu::affine::warp,
 };
 
 /// Highest or lowest value within a disc.
 pub static EXTREMUM: Kernel = Kernel {
-    index: 4,
-    stem: "morphology",
-    entry: "extremum",
+    passes: &[&PASS_EXTREMUM],
     twin: cpu::morphology::extremum,
 };
 
-/// Every kernel, by [`Kernel::index`].
-pub static KERNELS: [&Kernel; 5] = [&LINEAR, &THRESHOLD, &FLIP, &WARP, &EXTREMUM];
+/// Gaussian mean, along rows and then along columns.
+pub static BLUR: Kernel = Kernel {
+    passes: &[&PASS_BLUR_ROWS, &PASS_BLUR_COLUMNS],
+    twin: cpu::blur::blur,
+};
+
+/// The frame before, moved, and drawn to this one.
+pub static FEEDBACK: Kernel = Kernel {
+    passes: &[&PASS_FEEDBACK],
+    twin: cpu::affine::feedback,
+};
+
+/// Every kernel.
+pub static KERNELS: [&Kernel; 10] = [
+    &LINEAR, &THRESHOLD, &POSTERISE, &NOISE, &MIX, &FLIP, &WARP, &EXTREMUM, &BLUR, &FEEDBACK,
+];
 
 #[cfg(test)]
 mod tests {
-    use super::KERNELS;
+    use super::{KERNELS, PASSES};
 
     #[test]
-    fn indices_are_positions() {
-        for (index, kernel) in KERNELS.iter().enumerate() {
-            assert_eq!(kernel.index, index);
+    fn indices_are_positions_and_every_pass_has_its_kernel() {
+        for (index, pass) in PASSES.iter().enumerate() {
+            assert_eq!(pass.index, index);
+            let used = |k: &&&super::Kernel| k.passes.iter().any(|p| p.index == index);
+            assert_eq!(KERNELS.iter().filter(used).count(), 1, "{}", pass.entry);
         }
     }
 }

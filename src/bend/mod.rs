@@ -1,32 +1,42 @@
 //! Network bending: deterministic transforms of feature maps (Broad et al. 2021).
 //!
-//! A transform is declared once, in [`spec`]: name, aliases, parameters with unit, range and
-//! identity, shader entry and CPU twin. Everything else reads that. [`Bender`] carries out the
-//! bends of a layer, on the CPU or on a GPU, with the same results within stated tolerances.
+//! A transform is declared once, in [`transforms`]: name, aliases, parameters with unit, range and
+//! identity, shader entry and CPU twin. Everything else reads that; so it is with masks ([`mask`])
+//! and borders ([`border`]). [`Bender`] carries out the bends of a layer, on the CPU or on a GPU, with
+//! the same results within stated tolerances.
 //!
 //! # Not a number
 //!
 //! A chosen channel that some bend changes is read through [`cpu::clean`]: NaN is 0, magnitudes end
 //! at 2⁹⁶. All other channels keep every bit.
 
+pub mod border;
 mod chain;
 pub mod clusters;
 pub mod cpu;
 mod cpu_bender;
 mod gpu_bender;
 pub mod kernel;
+pub mod mask;
+mod memory;
+mod prepare;
 mod selfcheck;
 mod shaders;
 pub mod spec;
+pub mod transforms;
 pub mod uniform;
 
+pub use border::Border;
 pub use clusters::{ClusterError, ClusterFile, ClusterInfo};
 pub use cpu_bender::CpuBender;
-pub use gpu_bender::{GpuBender, SHADERS, TILE};
+pub use gpu_bender::{GpuBender, SHADERS};
+pub use mask::{MASKS, Mask, MaskSpec, Painting};
+pub use memory::FrameTime;
 pub use shaders::ShaderSources;
 pub use spec::{
-    Bend, MAX_PARAMS, Missing, ParamError, ParamSpec, ParamValues, TRANSFORMS, TransformSpec,
+    Bend, Identity, MAX_PARAMS, Missing, ParamError, ParamSpec, ParamValues, Reads, TransformSpec,
 };
+pub use transforms::TRANSFORMS;
 
 use crate::gpu::{Gpu, GpuError};
 use crate::tensor::{FeatureMaps, MapShape};
@@ -57,10 +67,10 @@ pub enum BendError {
         /// How many the layer has.
         channels: usize,
     },
-    /// A feature map is longer than a shader may see.
-    #[error("a feature map of {bytes} bytes is more than this GPU's {limit}: bend on the CPU")]
+    /// More than a shader may see at once.
+    #[error("{bytes} bytes of feature maps are more than this GPU's {limit}: bend on the CPU")]
     Size {
-        /// Bytes of one map.
+        /// Bytes that have to be there at once.
         bytes: usize,
         /// Most bytes in a storage buffer.
         limit: usize,
@@ -128,18 +138,27 @@ impl Bender {
         }
     }
 
-    /// Makes room for `bends` bends of all channels of a layer, so that nothing grows on stage.
-    /// To be called once with each layer's shape.
+    /// Makes room for the bends of a layer, on all of its channels, so that nothing grows on stage.
+    /// To be called once with each layer that has bends.
     ///
     /// # Errors
     /// When the GPU has not that much memory.
-    pub fn reserve(&mut self, shape: MapShape, bends: usize) -> Result<(), BendError> {
+    pub fn reserve(&mut self, shape: MapShape, bends: &[Bend]) -> Result<(), BendError> {
         match self {
             Self::Cpu(bender) => {
-                bender.reserve(shape);
+                bender.reserve(shape, bends);
                 Ok(())
             }
             Self::Gpu(bender) => bender.reserve(shape, bends),
+        }
+    }
+
+    /// Forgets what bends remember of frames before, and gives the room free: for another scene or
+    /// model.
+    pub fn forget(&mut self) {
+        match self {
+            Self::Cpu(bender) => bender.forget(),
+            Self::Gpu(bender) => bender.forget(),
         }
     }
 
@@ -152,10 +171,15 @@ impl Bender {
     /// When maps, shape and channels do not fit together, or the GPU fails. The maps are then as
     /// before, so that another bender can take over; only where a layer is larger than a GPU's
     /// buffers, and goes in parts, may some channels be bent already.
-    pub fn apply(&mut self, maps: &mut FeatureMaps<'_>, bends: &[Bend]) -> Result<(), BendError> {
+    pub fn apply(
+        &mut self,
+        maps: &mut FeatureMaps<'_>,
+        bends: &[Bend],
+        time: FrameTime,
+    ) -> Result<(), BendError> {
         match self {
-            Self::Cpu(bender) => bender.apply(maps, bends),
-            Self::Gpu(bender) => bender.apply(maps, bends),
+            Self::Cpu(bender) => bender.apply(maps, bends, time),
+            Self::Gpu(bender) => bender.apply(maps, bends, time),
         }
     }
 }

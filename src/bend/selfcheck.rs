@@ -1,8 +1,7 @@
 //! One run of every transform on a new GPU bender: pipelines are compiled for good, and a driver
 //! that computes nonsense is found before the show.
 
-use super::spec::{Bend, TRANSFORMS};
-use super::{BendError, CpuBender, GpuBender};
+use super::{Bend, BendError, CpuBender, FrameTime, GpuBender, TRANSFORMS};
 use crate::tensor::{ChannelSet, FeatureMaps, MapShape, split_mix};
 
 const SHAPE: MapShape = MapShape {
@@ -35,15 +34,21 @@ pub(super) fn run(gpu: &mut GpuBender, results: Results) -> Result<(), BendError
         for (value, param) in params.iter_mut().zip(transform.params) {
             *value = param.range[0] + (param.range[1] - param.range[0]) * 0.7;
         }
-        let bends = [Bend {
-            transform,
-            channels: ChannelSet::all(SHAPE.channels),
-            params,
-        }];
+        let mut bend = Bend::new(transform, ChannelSet::all(SHAPE.channels), params);
+        if let Ok(partners) = ChannelSet::from_indices([2, 0], SHAPE.channels) {
+            bend.partners = partners;
+        }
+        let bends = [bend];
         let (mut want, mut got) = (input.clone(), input.clone());
-        let maps = |data| FeatureMaps::Host { data, shape: SHAPE };
-        cpu.apply(&mut maps(&mut want), &bends)?;
-        gpu.apply(&mut maps(&mut got), &bends)?;
+        // Two frames, so that feedback has something to go by.
+        for index in 0..2 {
+            let time = FrameTime {
+                index,
+                dt_secs: 0.01,
+            };
+            cpu.apply(&mut host(&mut want), &bends, time)?;
+            gpu.apply(&mut host(&mut got), &bends, time)?;
+        }
         let off = want
             .iter()
             .zip(&got)
@@ -58,4 +63,8 @@ pub(super) fn run(gpu: &mut GpuBender, results: Results) -> Result<(), BendError
         }
     }
     Ok(())
+}
+
+const fn host(data: &mut [f32]) -> FeatureMaps<'_> {
+    FeatureMaps::Host { data, shape: SHAPE }
 }

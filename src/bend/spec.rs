@@ -1,15 +1,12 @@
-//! The one place where transforms are declared.
-//!
-//! Files, panels and controller mappings read [`TRANSFORMS`]; so do the benders. A new transform is
-//! one entry here, plus a kernel (WGSL entry and CPU twin) where none of [`super::kernel`] fits.
-//!
-//! Formulas follow *Network Bending* (Broad, Leymarie, Grierson 2021, section 4), and for what the
-//! paper leaves open (centre, border, structuring element) the paper's tool, which uses OpenCV:
-//! borders are zero for warps and ignored for erosion and dilation.
+//! What a transform and its parameters are. [`super::transforms`] is the one list of them.
 
-use super::kernel::{self, Kernel};
-use super::uniform::{self, BendUniform, MAX_RADIUS};
-use crate::tensor::{ChannelSet, MapShape};
+use super::border::Border;
+use super::kernel::Kernel;
+use super::mask::Mask;
+use super::prepare::Site;
+use super::transforms::TRANSFORMS;
+use super::uniform::BendUniform;
+use crate::tensor::ChannelSet;
 
 /// Most parameters a transform has, `amount` included.
 pub const MAX_PARAMS: usize = 8;
@@ -28,6 +25,17 @@ pub enum Missing {
     Like(usize),
 }
 
+/// Which value of a parameter changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Identity {
+    /// This one, with the other parameters at theirs.
+    At(f32),
+    /// None: only `amount` fades the transform.
+    Never,
+    /// Any, when the others are at their identity: it only shapes the effect.
+    Free,
+}
+
 /// One parameter of a transform.
 #[derive(Clone, Copy, Debug)]
 pub struct ParamSpec {
@@ -39,11 +47,30 @@ pub struct ParamSpec {
     pub range: [f32; 2],
     /// Lowest and highest value that is accepted. A driven value is clamped to it.
     pub limits: [f32; 2],
-    /// The value that changes nothing (with the other parameters at theirs); `None` when there is
-    /// no such value and only `amount` fades the transform.
-    pub identity: Option<f32>,
+    /// The value that changes nothing.
+    pub identity: Identity,
     /// What it is when a file leaves it out.
     pub missing: Missing,
+}
+
+impl ParamSpec {
+    /// A value for when there is none: the identity, else what a file that leaves it out gets.
+    pub const fn fallback(&self) -> f32 {
+        match (self.identity, self.missing) {
+            (Identity::At(value), _) | (_, Missing::Value(value)) => value,
+            _ => 0.0,
+        }
+    }
+
+    /// A driven value within the limits; NaN is the [`Self::fallback`].
+    pub const fn clamp(&self, value: f32) -> f32 {
+        let value = if value.is_nan() {
+            self.fallback()
+        } else {
+            value
+        };
+        value.clamp(self.limits[0], self.limits[1])
+    }
 }
 
 /// A transform.
@@ -57,184 +84,25 @@ pub struct TransformSpec {
     pub doc: &'static str,
     /// Parameters in file order. The last one is always `amount`.
     pub params: &'static [ParamSpec],
-    /// Shader entry and CPU twin that carry it out.
-    pub(super) kernel: &'static Kernel,
-    /// Turns parameters within their limits into what the kernel reads.
-    pub(super) prepare: fn(&ParamValues, MapShape, &mut BendUniform),
+    /// The border that it has when a file names none; `None` when it reads no neighbours.
+    pub border: Option<Border>,
+    /// What else it reads.
+    pub reads: Reads,
+    /// Turns parameters within their limits into what the kernel reads, and says which kernel.
+    pub(super) prepare: fn(&ParamValues, &mut Site<'_>, &mut BendUniform) -> &'static Kernel,
 }
 
-/// Every transform, in the order in which panels list them.
-pub static TRANSFORMS: &[TransformSpec] = &[
-    TransformSpec {
-        name: "ablate",
-        aliases: &[],
-        doc: "x · 0",
-        params: &[AMOUNT],
-        kernel: &kernel::LINEAR,
-        prepare: |_, _, u| uniform::linear(0.0, 0.0, u),
-    },
-    TransformSpec {
-        name: "invert",
-        aliases: &[],
-        doc: "1 − x",
-        params: &[AMOUNT],
-        kernel: &kernel::LINEAR,
-        prepare: |_, _, u| uniform::linear(-1.0, 1.0, u),
-    },
-    TransformSpec {
-        name: "scalar-multiply",
-        aliases: &[],
-        doc: "x · factor",
-        params: &[
-            ParamSpec {
-                name: "factor",
-                unit: "",
-                range: [-2.0, 5.0],
-                limits: [-1e6, 1e6],
-                identity: Some(1.0),
-                missing: Missing::Required,
-            },
-            AMOUNT,
-        ],
-        kernel: &kernel::LINEAR,
-        prepare: |p, _, u| uniform::linear(p[0], 0.0, u),
-    },
-    TransformSpec {
-        name: "binary-thresh",
-        // The tool's sample of all transforms spells it so once, without a parameter.
-        aliases: &["binary-tresh"],
-        doc: "1 where x ≥ threshold, else 0",
-        params: &[
-            ParamSpec {
-                name: "threshold",
-                unit: "",
-                range: [-1.0, 1.0],
-                limits: [-1e6, 1e6],
-                identity: None,
-                missing: Missing::Value(0.5),
-            },
-            AMOUNT,
-        ],
-        kernel: &kernel::THRESHOLD,
-        prepare: |p, _, u| uniform::threshold(p[0], u),
-    },
-    TransformSpec {
-        name: "flip-h",
-        aliases: &[],
-        doc: "mirrored left to right",
-        params: &[AMOUNT],
-        kernel: &kernel::FLIP,
-        prepare: |_, _, u| uniform::flip([1, 0], u),
-    },
-    TransformSpec {
-        name: "flip-v",
-        aliases: &[],
-        doc: "mirrored top to bottom",
-        params: &[AMOUNT],
-        kernel: &kernel::FLIP,
-        prepare: |_, _, u| uniform::flip([0, 1], u),
-    },
-    TransformSpec {
-        name: "translate",
-        aliases: &[],
-        doc: "moved right by x and down by y",
-        params: &[
-            shift("x", "of width", Missing::Required),
-            shift("y", "of height", Missing::Required),
-            AMOUNT,
-        ],
-        kernel: &kernel::WARP,
-        prepare: |p, shape, u| uniform::translate(p[0], p[1], shape, u),
-    },
-    TransformSpec {
-        name: "scale",
-        aliases: &[],
-        doc: "magnified about the centre; 0 fills with the top left value",
-        params: &[
-            factor("x", Missing::Required),
-            factor("y", Missing::Like(0)),
-            AMOUNT,
-        ],
-        kernel: &kernel::WARP,
-        prepare: |p, shape, u| uniform::scale(p[0], p[1], shape, u),
-    },
-    TransformSpec {
-        name: "rotate",
-        aliases: &[],
-        doc: "turned counter-clockwise about the centre",
-        params: &[
-            ParamSpec {
-                name: "angle",
-                unit: "°",
-                range: [-180.0, 180.0],
-                limits: [-1e6, 1e6],
-                identity: Some(0.0),
-                missing: Missing::Required,
-            },
-            AMOUNT,
-        ],
-        kernel: &kernel::WARP,
-        prepare: |p, shape, u| uniform::rotate(p[0], shape, u),
-    },
-    TransformSpec {
-        name: "erode",
-        aliases: &[],
-        doc: "lowest value within a disc",
-        params: &[RADIUS, AMOUNT],
-        kernel: &kernel::EXTREMUM,
-        prepare: |p, _, u| uniform::extremum(p[0], -1.0, u),
-    },
-    TransformSpec {
-        name: "dilate",
-        aliases: &[],
-        doc: "highest value within a disc",
-        params: &[RADIUS, AMOUNT],
-        kernel: &kernel::EXTREMUM,
-        prepare: |p, _, u| uniform::extremum(p[0], 1.0, u),
-    },
-];
-
-/// The last parameter of every transform: `out = x + (T(x) − x) · amount`.
-const AMOUNT: ParamSpec = ParamSpec {
-    name: "amount",
-    unit: "",
-    range: [0.0, 1.0],
-    limits: [0.0, 1.0],
-    identity: Some(0.0),
-    missing: Missing::Value(1.0),
-};
-
-/// Radius of erosion and dilation. Between two whole radii the results are blended, so that a knob
-/// does not click.
-const RADIUS: ParamSpec = ParamSpec {
-    name: "radius",
-    unit: "px",
-    range: [0.0, 6.0],
-    limits: [0.0, MAX_RADIUS as f32],
-    identity: Some(0.0),
-    missing: Missing::Required,
-};
-
-const fn shift(name: &'static str, unit: &'static str, missing: Missing) -> ParamSpec {
-    ParamSpec {
-        name,
-        unit,
-        range: [-1.0, 1.0],
-        limits: [-1e3, 1e3],
-        identity: Some(0.0),
-        missing,
-    }
-}
-
-const fn factor(name: &'static str, missing: Missing) -> ParamSpec {
-    ParamSpec {
-        name,
-        unit: "",
-        range: [0.0, 3.0],
-        limits: [-1e3, 1e3],
-        identity: Some(1.0),
-        missing,
-    }
+/// What a transform reads beside the map that it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing.
+    Map,
+    /// The clock and a seed.
+    Time,
+    /// What it gave in the frame before.
+    Past,
+    /// Other channels: [`Bend::partners`].
+    Partners,
 }
 
 /// Why parameters do not fit a transform.
@@ -397,10 +265,10 @@ impl TransformSpec {
         for (index, param) in self.params.iter().enumerate() {
             let value = &mut values[index];
             if value.is_nan() || (index >= given.len() && param.missing == Missing::Required) {
-                off |= param.identity.is_none();
-                *value = param.identity.unwrap_or(0.0);
+                off |= param.identity == Identity::Never;
+                *value = f32::NAN;
             }
-            *value = value.clamp(param.limits[0], param.limits[1]);
+            *value = param.clamp(*value);
         }
         if off {
             values[self.amount_index()] = 0.0;
@@ -424,12 +292,14 @@ impl TransformSpec {
     /// Whether these values change nothing: `amount` is 0, or everything else is at its identity.
     pub fn is_identity(&self, values: &ParamValues) -> bool {
         let (own, amount) = self.params.split_at(self.amount_index());
+        let rests = |(param, value): (&ParamSpec, &f32)| match param.identity {
+            Identity::At(rest) => rest == *value,
+            Identity::Never => false,
+            Identity::Free => true,
+        };
+        let can_rest = |p: &ParamSpec| matches!(p.identity, Identity::At(_));
         values[self.amount_index()] == amount[0].limits[0]
-            || (!own.is_empty()
-                && own
-                    .iter()
-                    .zip(values)
-                    .all(|(param, value)| param.identity == Some(*value)))
+            || (own.iter().any(can_rest) && own.iter().zip(values).all(rests))
     }
 }
 
@@ -444,18 +314,51 @@ pub struct Bend {
     /// [`TransformSpec::resolve`] fills in what a file leaves out. The benders clamp them to their
     /// limits and take the identity for NaN.
     pub params: ParamValues,
+    /// How maps go on beyond their edges, for transforms that read neighbours.
+    pub border: Border,
+    /// Where on the map it works.
+    pub mask: Option<Mask>,
+    /// What [`Reads::Partners`] reads, channels of the same layer: the first channel reads the first
+    /// partner and so on, and round again where partners are fewer. Without any it changes nothing.
+    pub partners: ChannelSet,
+    /// Tells it from every other bend of its bender, of all layers: by this the bender finds what it
+    /// remembers for it. Small numbers, counted from 0.
+    pub id: u32,
+    /// Seed of [`Reads::Time`].
+    pub seed: u32,
 }
 
 impl Bend {
-    /// Whether it changes nothing: no channels, or [`TransformSpec::is_identity`].
+    /// A bend everywhere on its maps, with the transform's own border, id and seed 0.
+    pub fn new(
+        transform: &'static TransformSpec,
+        channels: ChannelSet,
+        params: ParamValues,
+    ) -> Self {
+        Self {
+            transform,
+            channels,
+            params,
+            border: transform.border.unwrap_or_default(),
+            mask: None,
+            partners: ChannelSet::all(0),
+            id: 0,
+            seed: 0,
+        }
+    }
+
+    /// Whether it changes nothing: no channels, no partners where it reads them, or
+    /// [`TransformSpec::is_identity`].
     pub fn is_identity(&self) -> bool {
-        self.channels.is_empty() || self.transform.is_identity(&self.params)
+        self.channels.is_empty()
+            || (self.transform.reads == Reads::Partners && self.partners.is_empty())
+            || self.transform.is_identity(&self.params)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_PARAMS, Missing, TRANSFORMS, find};
+    use super::{Identity, MAX_PARAMS, Missing, TRANSFORMS, find};
     use std::collections::HashSet;
 
     #[test]
@@ -484,8 +387,10 @@ mod tests {
                         assert!(other < index);
                     }
                 }
-                if let Some(v) = p.identity {
-                    t.check_value(index, v).unwrap();
+                match p.identity {
+                    Identity::At(v) => t.check_value(index, v).unwrap(),
+                    Identity::Never => {}
+                    Identity::Free => assert_ne!(p.missing, Missing::Required),
                 }
             }
         }

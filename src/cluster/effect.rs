@@ -5,7 +5,7 @@
 
 use super::ClusteringError;
 use super::describe::average;
-use crate::bend::{Bend, Bender, spec};
+use crate::bend::{Bend, Bender, FrameTime, spec};
 use crate::generator::Generator;
 use crate::tensor::{ChannelSet, FeatureMaps, MapShape};
 use serde::{Deserialize, Serialize};
@@ -72,11 +72,7 @@ impl Probe {
     pub fn bend(&self, channels: ChannelSet, shape: MapShape) -> Option<Bend> {
         let transform = spec::find(self.transform)?;
         let params = transform.resolve((self.params)(shape)).ok()?;
-        Some(Bend {
-            transform,
-            channels,
-            params,
-        })
+        Some(Bend::new(transform, channels, params))
     }
 }
 
@@ -92,7 +88,8 @@ pub(super) fn bent<'g>(
     let mut problem = None;
     let mut at_layer = |index: usize, mut maps: FeatureMaps<'_>| {
         if index == layer
-            && let Err(error) = bender.apply(&mut maps, std::slice::from_ref(bend))
+            && let Err(error) =
+                bender.apply(&mut maps, std::slice::from_ref(bend), FrameTime::default())
         {
             problem = Some(error);
         }

@@ -4,10 +4,10 @@
 
 mod walk;
 
-use crate::bend::{Bend, BendError, Bender, MAX_PARAMS};
+use crate::bend::{Bend, BendError, Bender, FrameTime, MAX_PARAMS, Mask};
 use crate::generator::{BoundRuns, Generator, GeneratorError, RunPlan, Runs, latent};
 use crate::param::{DriveState, ModulatorBank, Values};
-use crate::scene::{NumberId, Patch};
+use crate::scene::{NumberId, Patch, PatchBend};
 use crate::signal::Snapshot;
 use crate::tensor::{FeatureMaps, MapShape};
 use std::collections::HashMap;
@@ -85,16 +85,34 @@ pub fn make_room(
     patch: &Patch,
     layer_shape: &dyn Fn(usize) -> Option<MapShape>,
 ) -> Result<(), BendError> {
-    for layer in 0.. {
-        let Some(shape) = layer_shape(layer) else {
-            break;
-        };
-        let bends = patch.bends.iter().filter(|b| b.layer == layer).count();
-        if bends > 0 {
+    let layers = (0..).take_while(|&l| layer_shape(l).is_some()).count();
+    reserve(bender, &by_layer(patch, layers), layer_shape)
+}
+
+fn reserve(
+    bender: &mut Bender,
+    by_layer: &[LayerBends],
+    layer_shape: &dyn Fn(usize) -> Option<MapShape>,
+) -> Result<(), BendError> {
+    for (layer, LayerBends { bends, .. }) in by_layer.iter().enumerate() {
+        if let Some(shape) = layer_shape(layer).filter(|_| !bends.is_empty()) {
             bender.reserve(shape, bends)?;
         }
     }
     Ok(())
+}
+
+fn by_layer(patch: &Patch, layers: usize) -> Vec<LayerBends> {
+    let mut by_layer = Vec::new();
+    by_layer.resize_with(layers, LayerBends::default);
+    for (place, bend) in patch.bends.iter().enumerate() {
+        // The patch was made for this model's layers.
+        if let Some(layer) = by_layer.get_mut(bend.layer) {
+            layer.places.push(place);
+            layer.bends.push(to_bend(bend, place));
+        }
+    }
+    by_layer
 }
 
 impl Engine {
@@ -136,24 +154,15 @@ impl Engine {
         if patch.modulators != self.patch.modulators {
             self.modulators.reset(patch.modulators.len());
         }
+        if !patch.continues(&self.patch) {
+            self.bender.forget();
+        }
         let layers = self.generator.manifest().layers.len();
+        self.by_layer = by_layer(&patch, layers);
         let shape = |layer| self.generator.layer_shape(layer);
-        if let Err(error) = make_room(&mut self.bender, &patch, &shape) {
+        if let Err(error) = reserve(&mut self.bender, &self.by_layer, &shape) {
             self.message = Some(format!("bends run on the CPU from now on: {error}"));
             self.bender = Bender::cpu();
-        }
-        self.by_layer.clear();
-        self.by_layer.resize_with(layers, LayerBends::default);
-        for (place, bend) in patch.bends.iter().enumerate() {
-            // The patch was made for this model's layers.
-            if let Some(layer) = self.by_layer.get_mut(bend.layer) {
-                layer.places.push(place);
-                layer.bends.push(Bend {
-                    transform: bend.transform,
-                    channels: bend.channels.clone(),
-                    params: [0.0; MAX_PARAMS],
-                });
-            }
         }
         self.patch = patch;
         if self
@@ -249,7 +258,11 @@ impl Engine {
         self.states = before;
         let mut times = Vec::with_capacity(rounds + 1);
         // The first round is to get warm.
-        for _ in 0..=rounds.max(1) {
+        for round in 0..=rounds.max(1) {
+            let time = FrameTime {
+                index: round as u64,
+                dt_secs: 1.0 / 60.0,
+            };
             let mut total = Duration::ZERO;
             for (layer, bends) in self.by_layer.iter().enumerate() {
                 let bends = bends.bends.as_slice();
@@ -266,11 +279,14 @@ impl Engine {
                     shape,
                 };
                 let started = Instant::now();
-                bender.apply(&mut maps, bends)?;
+                bender.apply(&mut maps, bends, time)?;
                 total += started.elapsed();
             }
             times.push(total);
         }
+        bender.forget();
+        let shape = |layer| self.generator.layer_shape(layer);
+        make_room(bender, &self.patch, &shape)?;
         times.remove(0);
         times.sort_unstable();
         Ok(times[times.len() / 2])
@@ -347,6 +363,10 @@ impl Engine {
         self.evaluate(snapshot, dt_secs);
         self.fill_styles(dt_secs)?;
         self.generator.set_noise(self.patch.noise, self.frame);
+        let time = FrameTime {
+            index: self.frame,
+            dt_secs,
+        };
         self.frame += 1;
 
         let mut bends_time = Duration::ZERO;
@@ -358,10 +378,10 @@ impl Engine {
                 return;
             }
             let started = Instant::now();
-            if let Err(error) = bender.apply(&mut maps, bends) {
+            if let Err(error) = bender.apply(&mut maps, bends, time) {
                 problem = Some(format!("bends run on the CPU from now on: {error}"));
                 *bender = Bender::cpu();
-                if let Err(error) = bender.apply(&mut maps, bends) {
+                if let Err(error) = bender.apply(&mut maps, bends, time) {
                     problem = Some(format!("layer {layer} stays unbent: {error}"));
                 }
             }
@@ -392,8 +412,14 @@ impl Engine {
         }
         for layer in &mut self.by_layer {
             for (bend, &place) in layer.bends.iter_mut().zip(&layer.places) {
-                for (param, id) in bend.params.iter_mut().zip(&self.patch.bends[place].params) {
+                let patch = &self.patch.bends[place];
+                for (param, id) in bend.params.iter_mut().zip(&patch.params) {
                     *param = self.values[id.index()];
+                }
+                if let (Some(mask), Some(numbers)) = (&mut bend.mask, &patch.mask) {
+                    for (param, id) in mask.params.iter_mut().zip(&numbers.params) {
+                        *param = self.values[id.index()];
+                    }
                 }
             }
         }
@@ -429,4 +455,19 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What the bender runs, its parameters still to be filled in.
+fn to_bend(patch: &PatchBend, place: usize) -> Bend {
+    let mut bend = Bend::new(patch.transform, patch.channels.clone(), [0.0; MAX_PARAMS]);
+    bend.border = patch.border;
+    bend.mask = patch.mask.as_ref().map(|mask| Mask {
+        spec: mask.spec,
+        params: mask.spec.defaults(),
+        painting: mask.painting.clone(),
+    });
+    bend.partners = patch.partners.clone();
+    bend.id = place as u32;
+    bend.seed = patch.seed;
+    bend
 }

@@ -1,11 +1,10 @@
 //! The scene file as it is written.
 
-use crate::audio::AnalysisConfig;
-use crate::bend::spec;
 use crate::generator::NoiseMode;
 use crate::param::{Drive, Named, with_modulators};
+use crate::scene::entry::TransformEntry;
 use crate::scene::names::modulator_names;
-use crate::scene::{Features, MAX_TRANSFORMS, Route, Scene, SceneBend, SceneError, Walk};
+use crate::scene::{MAX_TRANSFORMS, Route, Scene, SceneBend, SceneError, Walk};
 use serde::Deserialize;
 use serde_yaml::Value;
 use std::path::{Path, PathBuf};
@@ -24,7 +23,6 @@ struct SceneFile {
     latent: Option<LatentEntry>,
     #[serde(rename = "modulators")]
     _modulators: Option<Named>,
-    analysis: Option<AnalysisConfig>,
     // Written by hand as a list; absent or empty in a scene that only walks.
     transforms: Option<Vec<TransformEntry>>,
 }
@@ -53,20 +51,6 @@ struct AccentEntry {
     amount: Drive,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TransformEntry {
-    layer: i64,
-    transform: String,
-    params: Option<Vec<Drive>>,
-    features: Option<String>,
-    // Two spellings: the reference tool's and the one that fits the rest of a scene.
-    #[serde(rename = "feature-param", alias = "feature_param")]
-    feature_param: Option<Value>,
-    name: Option<String>,
-    amount: Option<Drive>,
-}
-
 pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
     let wrong = |why: String| SceneError::Format {
         path: path.to_path_buf(),
@@ -75,11 +59,13 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
     if let Some(strip) = Strip::read(text) {
         return Err(strip.refusal(path));
     }
-    let names = modulator_names(text).map_err(|(name, why)| SceneError::Fit {
+    let misfit = |key: String, why: String| SceneError::Fit {
         path: path.to_path_buf(),
-        key: format!("modulators.{name}"),
+        key,
         why,
-    })?;
+    };
+    let names =
+        modulator_names(text).map_err(|(name, why)| misfit(format!("modulators.{name}"), why))?;
     let (file, modulators) = with_modulators(names, || serde_yaml::from_str(text));
     let file: Option<SceneFile> = file.map_err(|e: serde_yaml::Error| wrong(e.to_string()))?;
     let file =
@@ -95,32 +81,26 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
     }
     let mut bends: Vec<SceneBend> = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
-        let bend = bend(entry).map_err(|(key, why)| SceneError::Fit {
-            path: path.to_path_buf(),
-            key: format!("transforms[{index}].{key}"),
-            why,
-        })?;
+        let bend = entry
+            .check(folder)
+            .map_err(|(key, why)| misfit(format!("transforms[{index}].{key}"), why))?;
         bends.push(bend);
     }
-    name_all(&mut bends).map_err(|(index, name)| SceneError::Fit {
-        path: path.to_path_buf(),
-        key: format!("transforms[{index}].name"),
-        why: format!("{name:?} is taken by another transform"),
+    name_all(&mut bends).map_err(|(index, name)| {
+        misfit(
+            format!("transforms[{index}].name"),
+            format!("{name:?} is taken by another transform"),
+        )
     })?;
-    let walk = walk(file.latent, seed).map_err(|(key, why)| SceneError::Fit {
-        path: path.to_path_buf(),
-        key: format!("latent.{key}"),
-        why,
-    })?;
-    let analysis = file.analysis.unwrap_or_default();
-    analysis.check().map_err(|error| wrong(error.to_string()))?;
+    let walk =
+        walk(file.latent, seed).map_err(|(key, why)| misfit(format!("latent.{key}"), why))?;
     Ok(Scene {
-        analysis,
         path: path.to_path_buf(),
         text: text.into(),
         model: file.model.map(|p| folder.join(p)),
         clusters: file.clusters.map(|p| folder.join(p)),
         seed,
+        draw: 0,
         noise: file.noise.unwrap_or_default(),
         truncation: file.truncation.unwrap_or(Drive::Constant(1.0)),
         walk,
@@ -227,111 +207,6 @@ fn walk(entry: Option<LatentEntry>, seed: u32) -> Result<Walk, KeyError> {
         speed,
         accent: entry.accent.map(|a| (a.seed, a.amount)),
     })
-}
-
-fn bend(entry: TransformEntry) -> Result<SceneBend, KeyError> {
-    let layer = usize::try_from(entry.layer)
-        .ok()
-        .filter(|&l| l < 64)
-        .ok_or_else(|| {
-            (
-                "layer",
-                format!("{} is no layer: layers count from 0", entry.layer),
-            )
-        })?;
-    let transform = spec::find(&entry.transform).ok_or_else(|| {
-        if entry.transform == "resize" {
-            let why = "`resize` changes the size of the feature maps, which the next layer cannot \
-                       take; the papers' tool fails there, too. Use `scale`";
-            return ("transform", why.to_owned());
-        }
-        let known: Vec<&str> = spec::TRANSFORMS.iter().map(|t| t.name).collect();
-        (
-            "transform",
-            format!(
-                "no transform is named {:?}; there are {}",
-                entry.transform,
-                known.join(", ")
-            ),
-        )
-    })?;
-    let params = entry.params.unwrap_or_default();
-    transform
-        .check_count(params.len())
-        .map_err(|e| ("params", e.to_string()))?;
-    if entry.amount.is_some() && params.len() == transform.params.len() {
-        return Err((
-            "amount",
-            "is given twice: here and as the last of `params`".to_owned(),
-        ));
-    }
-    let given = params.iter().zip(transform.params);
-    let amount_spec = transform.params.last();
-    for (drive, spec) in given.chain(entry.amount.iter().zip(amount_spec)) {
-        let [low, high] = drive.bounds();
-        if low < spec.limits[0] || high > spec.limits[1] {
-            return Err((
-                "params",
-                format!(
-                    "`{}` must stay within {} and {}",
-                    spec.name, spec.limits[0], spec.limits[1]
-                ),
-            ));
-        }
-    }
-    let features = features(entry.features.as_deref(), entry.feature_param.as_ref())?;
-    if let Some(name) = &entry.name {
-        let fits = !name.is_empty()
-            && name.len() <= 64
-            && name
-                .chars()
-                .all(|c| c.is_alphanumeric() || c == '-' || c == '_' || c == ' ');
-        if !fits || ["walk", "action", "accent"].contains(&name.as_str()) {
-            return Err((
-                "name",
-                format!("{name:?}: letters, digits, `-` and `_`, and not walk, accent or action"),
-            ));
-        }
-    }
-    Ok(SceneBend {
-        name: entry.name.unwrap_or_default(),
-        layer,
-        transform,
-        params,
-        amount: entry.amount,
-        features,
-    })
-}
-
-fn features(kind: Option<&str>, param: Option<&Value>) -> Result<Features, KeyError> {
-    let number = param.and_then(|v| match v {
-        Value::Number(n) => n.as_f64(),
-        Value::String(s) => s.trim().parse().ok(),
-        _ => None,
-    });
-    match kind.unwrap_or("all") {
-        "all" => Ok(Features::All),
-        "random" => match number {
-            Some(share) if (0.0..=1.0).contains(&share) => Ok(Features::Random(share as f32)),
-            _ => Err((
-                "feature-param",
-                "`random` needs a share from 0 to 1".to_owned(),
-            )),
-        },
-        "cluster" => match number {
-            Some(id) if id >= 0.0 && id.fract() == 0.0 && id <= f64::from(u32::MAX) => {
-                Ok(Features::Cluster(id as u32))
-            }
-            _ => Err((
-                "feature-param",
-                "`cluster` needs a cluster's number".to_owned(),
-            )),
-        },
-        other => Err((
-            "features",
-            format!("{other:?}: one of all, random, cluster"),
-        )),
-    }
 }
 
 /// Gives nameless transforms the name `LAYER.TRANSFORM`, with `#2`, `#3` where it repeats.

@@ -5,20 +5,22 @@
 //! cluster file and gives a [`Patch`], which the engine can run without looking anything up.
 //! The format is in `docs/scene.md`.
 
+mod entry;
+mod features;
 mod file;
 mod names;
 mod patch;
 
-pub use patch::{NumberId, Patch, PatchBend, PatchNumber};
+pub use features::Features;
+pub use patch::{NumberId, Patch, PatchBend, PatchMask, PatchNumber};
 
-use crate::audio::AnalysisConfig;
-use crate::bend::{MAX_PARAMS, TransformSpec};
+use crate::bend::{Border, MAX_PARAMS, MaskSpec, Painting, TransformSpec};
 use crate::generator::NoiseMode;
 use crate::lines;
 use crate::param::{Drive, Modulator};
-use crate::tensor::split_mix;
+use crate::tensor::{MapShape, split_mix};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Most transforms in one scene.
 pub const MAX_TRANSFORMS: usize = 256;
@@ -36,6 +38,8 @@ pub struct Scene {
     pub clusters: Option<PathBuf>,
     /// Seeds random feature choices, and the latent where `latent` names none.
     pub seed: u32,
+    /// How often random feature choices were drawn anew; 0 gives those of the seed alone.
+    pub draw: u32,
     /// Noise of the layers.
     pub noise: NoiseMode,
     /// Truncation ψ: 1 is the whole variety, 0 the mean picture.
@@ -46,8 +50,6 @@ pub struct Scene {
     pub modulators: Vec<Modulator>,
     /// Transforms in file order.
     pub bends: Vec<SceneBend>,
-    /// How sound is measured. Taken when the sound starts.
-    pub analysis: AnalysisConfig,
 }
 
 /// The walk through latent space, in w.
@@ -110,17 +112,47 @@ pub struct SceneBend {
     pub amount: Option<Drive>,
     /// On which features.
     pub features: Features,
+    /// How maps go on beyond their edges.
+    pub border: Border,
+    /// Where on the map.
+    pub mask: Option<SceneMask>,
+    /// The features that it mixes in, for a transform that does.
+    pub with: Option<Features>,
 }
 
-/// Which features a transform works on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Features {
-    /// Every feature of the layer.
-    All,
-    /// `floor(channels · share)` features, drawn from the scene's seed and the transform's place.
-    Random(f32),
-    /// The features of one cluster of the cluster file.
-    Cluster(u32),
+impl SceneBend {
+    /// Whether it draws features from the scene's seed.
+    pub fn is_random(&self) -> bool {
+        let random = |f: &Features| matches!(f, Features::Random(..));
+        random(&self.features) || self.with.as_ref().is_some_and(random)
+    }
+}
+
+/// Where on the map a transform of a scene works.
+#[derive(Clone, Debug)]
+pub struct SceneMask {
+    /// Which kind.
+    pub spec: &'static MaskSpec,
+    /// Parameters that the file gives, by their place in the declaration.
+    pub params: Vec<Option<Drive>>,
+    /// The picture, where it is one.
+    pub painting: Option<Arc<Painting>>,
+    /// Its weights for the layer: they take a while to make.
+    fitted: OnceLock<(MapShape, Arc<[f32]>)>,
+}
+
+impl SceneMask {
+    /// Weights of the picture for a layer's maps.
+    fn weights(&self, shape: MapShape) -> Option<Arc<[f32]>> {
+        let painting = self.painting.as_ref()?;
+        let (made_for, weights) = self.fitted.get_or_init(|| (shape, painting.fit(shape)));
+        let plane = |s: MapShape| (s.width, s.height);
+        Some(if plane(*made_for) == plane(shape) {
+            Arc::clone(weights)
+        } else {
+            painting.fit(shape)
+        })
+    }
 }
 
 /// Why a scene cannot be used. Every message names the file and the key.
@@ -207,6 +239,7 @@ impl Scene {
             model: None,
             clusters: None,
             seed,
+            draw: 0,
             noise: NoiseMode::Const,
             truncation: Drive::Constant(1.0),
             walk: Walk {
@@ -216,7 +249,6 @@ impl Scene {
             },
             modulators: Vec::new(),
             bends: Vec::new(),
-            analysis: AnalysisConfig::default(),
         }
     }
 
@@ -224,6 +256,11 @@ impl Scene {
     pub fn set_seed(&mut self, seed: u32) {
         self.seed = seed;
         self.walk.route.restart(seed);
+    }
+
+    /// Draws every random feature choice anew, the same way each time from the same seed.
+    pub const fn redraw(&mut self) {
+        self.draw = self.draw.wrapping_add(1);
     }
 }
 

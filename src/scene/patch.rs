@@ -1,11 +1,12 @@
 //! A scene fitted to a model: what the engine runs.
 
 use crate::bend::spec::{Missing, ParamSpec};
-use crate::bend::{ClusterFile, MAX_PARAMS, TransformSpec};
+use crate::bend::{Border, ClusterFile, MAX_PARAMS, MaskSpec, TransformSpec};
 use crate::generator::NoiseMode;
 use crate::param::{Drive, Modulator};
-use crate::scene::{Features, Route, Scene, SceneError};
+use crate::scene::{Route, Scene, SceneBend, SceneError};
 use crate::tensor::{ChannelSet, MapShape, split_mix};
+use std::sync::Arc;
 
 /// Index of a number of a [`Patch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,25 @@ pub struct PatchBend {
     pub channels: ChannelSet,
     /// Where each parameter's value stands among the numbers, `amount` last.
     pub params: Vec<NumberId>,
+    /// How maps go on beyond their edges.
+    pub border: Border,
+    /// Where on the map.
+    pub mask: Option<PatchMask>,
+    /// The channels that it mixes in.
+    pub partners: ChannelSet,
+    /// Seed of its noise.
+    pub seed: u32,
+}
+
+/// Where on the map a transform works.
+#[derive(Clone, Debug)]
+pub struct PatchMask {
+    /// Which kind.
+    pub spec: &'static MaskSpec,
+    /// Where each parameter's value stands among the numbers.
+    pub params: Vec<NumberId>,
+    /// Weights of a picture, for the layer's maps.
+    pub painting: Option<Arc<[f32]>>,
 }
 
 /// A scene fitted to a model. The default has no numbers and bends.
@@ -73,15 +93,45 @@ pub struct Patch {
 }
 
 impl PatchBend {
-    /// A parameter by its name or, counted from 0, its place.
+    /// A parameter of transform or mask by its name or, counted from 0, one of the transform by its
+    /// place.
     fn number(&self, param: &str) -> Option<NumberId> {
+        if let Some(mask) = self.mask.as_ref().filter(|_| param.starts_with("mask-")) {
+            return mask.params.get(mask.spec.param_index(param)?).copied();
+        }
         let by_name = self.transform.params.iter().position(|p| p.name == param);
         let place = by_name.or_else(|| param.parse().ok())?;
         self.params.get(place).copied()
     }
 }
 
+impl PatchBend {
+    /// Whether a bender may go on with what it remembers of the other.
+    fn continues(&self, other: &Self) -> bool {
+        let painting = |b: &Self| {
+            b.mask
+                .as_ref()
+                .and_then(|m| m.painting.as_ref().map(Arc::as_ptr))
+        };
+        self.layer == other.layer
+            && self.transform.name == other.transform.name
+            && self.channels == other.channels
+            && painting(self) == painting(other)
+    }
+}
+
 impl Patch {
+    /// Whether every transform is the same as in another patch, apart from its parameters: then
+    /// feedback goes on.
+    pub fn continues(&self, other: &Self) -> bool {
+        self.bends.len() == other.bends.len()
+            && self
+                .bends
+                .iter()
+                .zip(&other.bends)
+                .all(|(a, b)| a.continues(b))
+    }
+
     /// Finds a number by its address. `transforms[2].x` works for every transform, named or not,
     /// and `transforms[2].0` for its first parameter, whatever that is called: this is how a
     /// mapping fits any scene.
@@ -139,10 +189,13 @@ impl Scene {
         ];
         let mut bends = Vec::with_capacity(self.bends.len());
         for (index, bend) in self.bends.iter().enumerate() {
-            let fit = |key: &str, why: String| SceneError::Fit {
-                path: self.path.clone(),
-                key: format!("transforms[{index}].{key}"),
-                why,
+            let fit = |key: &str, why: String| {
+                let key = format!("transforms[{index}].{key}");
+                SceneError::Fit {
+                    path: self.path.clone(),
+                    key,
+                    why,
+                }
             };
             let shape = layer_shape(bend.layer).ok_or_else(|| {
                 let last = (0..)
@@ -157,49 +210,40 @@ impl Scene {
                     ),
                 )
             })?;
-            let channels = match bend.features {
-                Features::All => ChannelSet::all(shape.channels),
-                Features::Random(share) => {
-                    // Counted by layer, so that two do not draw the same channels and an edit
-                    // elsewhere in the file does not draw anew.
-                    let random = |b: &&super::SceneBend| {
-                        b.layer == bend.layer && matches!(b.features, Features::Random(..))
-                    };
-                    let before = self.bends[..index].iter().filter(random).count();
-                    let place = (bend.layer << 16 | before) as u64;
-                    let mut seed = u64::from(self.seed) << 32 | place;
-                    ChannelSet::random(shape.channels, share, split_mix(&mut seed))
-                }
-                Features::Cluster(id) => {
-                    let file = clusters.ok_or_else(|| {
-                        fit("features", "`cluster` needs a cluster file: give `clusters:` in the scene or --clusters".to_owned())
-                    })?;
-                    let list = file.cluster(bend.layer, id).ok_or_else(|| {
-                        fit(
-                            "feature-param",
-                            format!(
-                                "the cluster file has no cluster {id} in layer {}",
-                                bend.layer
-                            ),
-                        )
-                    })?;
-                    ChannelSet::from_indices(list.iter().copied(), shape.channels).map_err(|channel| {
-                        fit(
-                            "feature-param",
-                            format!(
-                                "cluster {id} names feature {channel}, but layer {} has {}: the cluster file is of another model",
-                                bend.layer, shape.channels
-                            ),
-                        )
-                    })?
-                }
+            // Counted by layer, so that two do not draw the same channels and an edit elsewhere in the
+            // file does not draw anew.
+            let before = |alike: &dyn Fn(&SceneBend) -> bool| {
+                let alike = |b: &&SceneBend| b.layer == bend.layer && alike(b);
+                let count = self.bends[..index].iter().filter(alike).count();
+                u64::from(self.seed) << 32 | (bend.layer << 16 | count) as u64
             };
+            let mut draw = before(&SceneBend::is_random)
+                ^ u64::from(self.draw).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let channels = bend
+                .features
+                .channels(bend.layer, shape, clusters, split_mix(&mut draw))
+                .map_err(|(key, why)| fit(key, why))?;
+            let partners = match &bend.with {
+                Some(features) => features
+                    .channels(bend.layer, shape, clusters, split_mix(&mut draw))
+                    .map_err(|(key, why)| fit(&format!("with.{key}"), why))?,
+                None => ChannelSet::all(0),
+            };
+            let alike = before(&|b| b.transform.name == bend.transform.name);
             bends.push(PatchBend {
                 name: bend.name.clone(),
                 layer: bend.layer,
                 transform: bend.transform,
                 channels,
                 params: params_of(bend, &mut numbers),
+                border: bend.border,
+                mask: bend.mask.as_ref().map(|mask| PatchMask {
+                    spec: mask.spec,
+                    params: mask_params(&bend.name, mask, &mut numbers),
+                    painting: mask.weights(shape),
+                }),
+                partners,
+                seed: split_mix(&mut { alike }) as u32,
             });
         }
         Ok(Patch {
@@ -224,7 +268,7 @@ fn fixed(address: &str, drive: Drive, range: [f32; 2], limits: [f32; 2]) -> Patc
 }
 
 /// Gives each parameter of a transform a number; one left out that is `Like` another shares its.
-fn params_of(bend: &super::SceneBend, numbers: &mut Vec<PatchNumber>) -> Vec<NumberId> {
+fn params_of(bend: &SceneBend, numbers: &mut Vec<PatchNumber>) -> Vec<NumberId> {
     let specs: &[ParamSpec] = bend.transform.params;
     debug_assert!(specs.len() <= MAX_PARAMS);
     let mut ids: Vec<NumberId> = Vec::with_capacity(specs.len());
@@ -241,7 +285,7 @@ fn params_of(bend: &super::SceneBend, numbers: &mut Vec<PatchNumber>) -> Vec<Num
                 continue;
             }
             // The file's check lets nothing required be left out.
-            (None, Missing::Required) => Drive::Constant(spec.identity.unwrap_or(0.0)),
+            (None, Missing::Required) => Drive::Constant(spec.fallback()),
         };
         ids.push(NumberId(numbers.len()));
         numbers.push(PatchNumber {
@@ -252,4 +296,23 @@ fn params_of(bend: &super::SceneBend, numbers: &mut Vec<PatchNumber>) -> Vec<Num
         });
     }
     ids
+}
+
+fn mask_params(
+    name: &str,
+    mask: &super::SceneMask,
+    numbers: &mut Vec<PatchNumber>,
+) -> Vec<NumberId> {
+    let params = mask.spec.params.iter().zip(&mask.params);
+    params
+        .map(|(spec, drive)| {
+            numbers.push(PatchNumber {
+                address: format!("{name}.{}", spec.name),
+                drive: drive.unwrap_or(Drive::Constant(spec.fallback())),
+                range: spec.range,
+                limits: spec.limits,
+            });
+            NumberId(numbers.len() - 1)
+        })
+        .collect()
 }

@@ -8,7 +8,7 @@ const RATE: f32 = SAMPLE_RATE as f32;
 
 /// What a [`Svf`] lets pass.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum SvfMode {
+pub(super) enum SvfMode {
     Low,
     Band,
     High,
@@ -17,14 +17,14 @@ pub(crate) enum SvfMode {
 /// State-variable filter with trapezoidal integration (Simper 2013): stays stable while its cutoff
 /// sweeps.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Svf {
+pub(super) struct Svf {
     ic1: f32,
     ic2: f32,
 }
 
 impl Svf {
     /// One sample. `q` above 0.5.
-    pub(crate) fn next(&mut self, x: f32, cutoff_hz: f32, q: f32, mode: SvfMode) -> f32 {
+    pub(super) fn next(&mut self, x: f32, cutoff_hz: f32, q: f32, mode: SvfMode) -> f32 {
         let g = (PI * (cutoff_hz / RATE).clamp(0.0002, 0.45)).tan();
         let k = 1.0 / q;
         let a1 = 1.0 / (1.0 + g * (g + k));
@@ -44,7 +44,7 @@ impl Svf {
 
 /// Ping-pong echo: left and right take turns.
 #[derive(Debug)]
-pub(crate) struct Echo {
+pub(super) struct Echo {
     lines: [Vec<f32>; 2],
     at: usize,
     feedback: f32,
@@ -52,7 +52,7 @@ pub(crate) struct Echo {
 }
 
 impl Echo {
-    pub(crate) fn new(secs: f64, feedback: f32) -> Self {
+    pub(super) fn new(secs: f64, feedback: f32) -> Self {
         let len = (secs * f64::from(SAMPLE_RATE)).round() as usize;
         Self {
             lines: [vec![0.0; len], vec![0.0; len]],
@@ -63,7 +63,7 @@ impl Echo {
     }
 
     /// The echoes only.
-    pub(crate) fn next(&mut self, left: f32, right: f32) -> (f32, f32) {
+    pub(super) fn next(&mut self, left: f32, right: f32) -> (f32, f32) {
         let out = (self.lines[0][self.at], self.lines[1][self.at]);
         for (damp, wet) in self.damp.iter_mut().zip([out.0, out.1]) {
             *damp += 0.35 * (wet - *damp);
@@ -77,7 +77,7 @@ impl Echo {
 
 /// Reverb: eight delays that feed each other through a Hadamard matrix (Jot 1991), damped.
 #[derive(Debug)]
-pub(crate) struct Reverb {
+pub(super) struct Reverb {
     lines: [Vec<f32>; 8],
     at: [usize; 8],
     damp: [f32; 8],
@@ -86,7 +86,7 @@ pub(crate) struct Reverb {
 
 impl Reverb {
     /// `decay_secs` is the time to fall by 60 dB.
-    pub(crate) fn new(decay_secs: f32) -> Self {
+    pub(super) fn new(decay_secs: f32) -> Self {
         // Primes, 25 to 80 ms.
         const LENGTHS: [usize; 8] = [1_213, 1_567, 1_847, 2_203, 2_579, 2_927, 3_371, 3_847];
         Self {
@@ -98,7 +98,7 @@ impl Reverb {
     }
 
     /// The reverb only.
-    pub(crate) fn next(&mut self, left: f32, right: f32) -> (f32, f32) {
+    pub(super) fn next(&mut self, left: f32, right: f32) -> (f32, f32) {
         let mut taps: [f32; 8] = std::array::from_fn(|i| {
             let out = self.gain[i] * self.lines[i][self.at[i]];
             self.damp[i] += 0.45 * (out - self.damp[i]);

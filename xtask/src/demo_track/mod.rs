@@ -4,10 +4,10 @@
 //! tests know when kicks, claps and hats really happen. The music is CC0.
 
 mod arrangement;
-pub(crate) mod effects;
+mod effects;
 mod mix;
-pub(crate) mod voices;
-pub(crate) mod wav;
+mod voices;
+mod wav;
 
 use std::path::Path;
 
