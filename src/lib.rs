@@ -48,6 +48,7 @@
 //! | `analysis` | hop by hop signals, publish the newest | the ring, one hop |
 //! | `render` | one frame after another | ONNX Runtime, GPU fence |
 //! | `record` | feed the encoder | encoder, disk |
+//! | `recluster` | clusters of the picture on show, at a low priority | anything |
 //!
 //! # Invariants
 //!

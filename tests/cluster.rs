@@ -227,3 +227,18 @@ fn agreement_is_scikit_learns() {
         assert!((got - wanted).abs() < 1e-12, "{got} {wanted}");
     }
 }
+
+#[test]
+fn a_network_beside_the_show_makes_the_same_picture() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny_model(dir.path());
+    let mut one = generator(&model);
+    let mut other = Generator::load_aside(&model, Runtime::load(None).unwrap()).unwrap();
+    let z = bendwave::generator::latent::z_from_seed(2, one.manifest().z_dim);
+    let latents = one.latents();
+    let styles = one.map(&z).unwrap().repeat(latents);
+    let wanted = one.synthesize(&styles, &mut |_, _| {}).unwrap();
+    let got = other.synthesize(&styles, &mut |_, _| {}).unwrap();
+    let off = wanted.iter().zip(got).map(|(a, b)| (a - b).abs());
+    assert!(off.fold(0.0, f32::max) < 1e-4);
+}

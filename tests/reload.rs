@@ -209,3 +209,36 @@ fn saved_shaders_change_the_picture_and_broken_ones_do_not() {
     assert!(difference(&flipped, &again) < 0.2, "{}", show.log());
     assert!(show.program.try_wait().unwrap().is_none());
 }
+
+#[test]
+fn clusters_of_the_picture_on_show_are_found_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scene.yaml");
+    fs::write(&path, scene("-2.0")).unwrap();
+    fs::write(dir.path().join("clusters.yaml"), clusters(0..12)).unwrap();
+    let Some(mut show) = Show::start(dir.path(), &["--scene", text(&path)]) else {
+        return;
+    };
+    let bent = show.shot();
+    show.display.key("g");
+    show.said("clusters of this picture");
+    show.another_than(&bent, "clusters of this picture");
+    if cfg!(target_os = "linux") {
+        assert_eq!(niceness(show.program.id(), "recluster"), Some(9));
+        assert_eq!(niceness(show.program.id(), "render"), Some(0));
+    }
+    assert!(show.program.try_wait().unwrap().is_none());
+    assert!(!show.log().contains("the last picture stays"));
+}
+
+/// The niceness of a program's thread: the 19th field of its `stat`.
+fn niceness(program: u32, thread: &str) -> Option<i32> {
+    for task in fs::read_dir(format!("/proc/{program}/task")).ok()? {
+        let stat = fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+        let (name, fields) = stat.split_once('(')?.1.rsplit_once(") ")?;
+        if name == thread {
+            return fields.split(' ').nth(16)?.parse().ok();
+        }
+    }
+    None
+}

@@ -13,6 +13,7 @@ mod devices;
 mod import;
 mod model;
 mod perform;
+mod recluster;
 mod reload;
 mod render;
 mod render_thread;

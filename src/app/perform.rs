@@ -4,7 +4,7 @@ use crate::app::beats::Beats;
 use crate::app::cli::PerformArgs;
 use crate::app::render_thread::{Inputs, Outputs, RenderThread};
 use crate::app::stage::{self, Stage};
-use crate::app::{explain_sound_noise, model, print, reload, say};
+use crate::app::{explain_sound_noise, model, print, recluster, reload, say};
 use crate::audio::{self, AudioChoice, LiveAudio};
 use crate::frame::{Frame, SharedFrame};
 use crate::mapping::{ControlState, Mapping};
@@ -83,6 +83,9 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
         shapes: stage.engine.generator().layer_shapes(),
     })
     .context("the thread that loads saved files does not start")?;
+    let folder = stage.engine.generator().folder().to_path_buf();
+    let recluster = recluster::start(folder, args.engine.ort_lib.clone(), loader.finds())
+        .context("the thread that finds clusters does not start")?;
 
     let (frame_writer, frames) =
         latest::slot::<SharedFrame>(&Arc::new(Frame::black(width, height)));
@@ -106,6 +109,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             controls,
             commands: received,
             reloads,
+            recluster,
             stop: Arc::clone(&stop),
         },
         Outputs {

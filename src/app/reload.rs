@@ -95,11 +95,33 @@ impl Reloads {
     }
 }
 
+/// Where clusters that are found during the show are handed in. Bounded; what finds it full is lost.
+#[derive(Clone, Debug)]
+pub(crate) struct Finds {
+    found: Sender<Result<ClusterFile, String>>,
+    wake: Sender<()>,
+}
+
+impl Finds {
+    pub(crate) fn hand_in(&self, found: Result<ClusterFile, String>) {
+        if self.found.try_send(found).is_err() || self.wake.try_send(()).is_err() {
+            // It is awake already, or gone.
+        }
+    }
+}
+
 /// Ends the thread when dropped.
 pub(crate) struct Loader {
     stop: Arc<AtomicBool>,
-    wake: Sender<()>,
+    finds: Finds,
     thread: Option<JoinHandle<()>>,
+}
+
+impl Loader {
+    /// Where to hand in clusters.
+    pub(crate) fn finds(&self) -> Finds {
+        self.finds.clone()
+    }
 }
 
 impl fmt::Debug for Loader {
@@ -111,7 +133,7 @@ impl fmt::Debug for Loader {
 impl Drop for Loader {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if self.wake.try_send(()).is_err() {
+        if self.finds.wake.try_send(()).is_err() {
             // It is awake already.
         }
         if let Some(thread) = self.thread.take()
@@ -129,6 +151,7 @@ impl Drop for Loader {
 pub(crate) fn start(sources: Sources) -> std::io::Result<(Loader, Reloads)> {
     let (giver, prepared) = latest::handoff();
     let (retired, to_drop) = crossbeam_channel::bounded(RETIRED);
+    let (found, finds) = crossbeam_channel::bounded(1);
     let (watch, wake) = Watch::new();
     let stop = Arc::new(AtomicBool::new(false));
     let mut work = Work {
@@ -136,6 +159,7 @@ pub(crate) fn start(sources: Sources) -> std::io::Result<(Loader, Reloads)> {
         watch,
         giver,
         to_drop,
+        found: finds,
         stop: Arc::clone(&stop),
         problems: BTreeMap::new(),
         suspects: BTreeSet::new(),
@@ -148,7 +172,7 @@ pub(crate) fn start(sources: Sources) -> std::io::Result<(Loader, Reloads)> {
     let thread = thread::spawn("loader", move || work.run())?;
     let loader = Loader {
         stop,
-        wake,
+        finds: Finds { found, wake },
         thread: Some(thread),
     };
     Ok((loader, Reloads { prepared, retired }))
@@ -159,6 +183,7 @@ struct Work {
     watch: Watch,
     giver: latest::Giver<Prepared>,
     to_drop: Receiver<Retired>,
+    found: Receiver<Result<ClusterFile, String>>,
     stop: Arc<AtomicBool>,
     /// What is broken, by file.
     problems: BTreeMap<PathBuf, String>,
@@ -185,8 +210,38 @@ impl Work {
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
+            while let Ok(found) = self.found.try_recv() {
+                self.take_found(found);
+            }
             self.look(woken);
         }
+    }
+
+    /// Plays clusters that were found in the picture on show, under the numbers of those in use.
+    fn take_found(&mut self, found: Result<ClusterFile, String>) {
+        let mut ready = Prepared::default();
+        let shapes = &self.files.shapes;
+        let prepared = found.and_then(|found| {
+            let Some(known) = &self.files.clusters else {
+                return Err("this scene plays no clusters".to_owned());
+            };
+            let clusters = found.numbered_like(known);
+            let shape = |layer: usize| shapes.get(layer).copied();
+            match self.files.scene.patch(&shape, Some(&clusters)) {
+                Ok(patch) => Ok((clusters, patch)),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        match prepared {
+            Ok((clusters, patch)) => {
+                self.files.clusters = Some(clusters);
+                ready.patch = Some(patch);
+                ready.message = "clusters of this picture".to_owned();
+            }
+            Err(why) => ready.message = format!("the clusters stay as they were: {why}"),
+        }
+        say(&ready.message);
+        self.give(ready);
     }
 
     fn look(&mut self, woken: Woken) {

@@ -6,6 +6,7 @@
 
 use crate::app::beats::Beats;
 use crate::app::perform::Controls;
+use crate::app::recluster::{Recluster, Request};
 use crate::app::reload::{Reloads, Retired};
 use crate::app::stage::Stage;
 use crate::audio::LiveAudio;
@@ -43,6 +44,7 @@ pub(crate) struct Inputs {
     pub(crate) controls: Option<Controls>,
     pub(crate) commands: Receiver<Command>,
     pub(crate) reloads: Reloads,
+    pub(crate) recluster: Recluster,
     pub(crate) stop: Arc<AtomicBool>,
 }
 
@@ -214,6 +216,7 @@ impl RenderThread {
         while let Ok(command) = self.inputs.commands.try_recv() {
             match command {
                 Command::NextSeed => self.next_seed(),
+                Command::Recluster => self.recluster(),
                 Command::Blackout(on) => self.blackout = on,
                 Command::Pause(on) => self.paused = on,
                 Command::Clock(action, at) => self.act_on_clock(at, action),
@@ -248,6 +251,7 @@ impl RenderThread {
                     }
                     match action {
                         "next-seed" => self.next_seed(),
+                        "recluster" => self.recluster(),
                         "blackout" => self.blackout = !self.blackout,
                         "pause" => self.paused = !self.paused,
                         _ => {}
@@ -287,6 +291,24 @@ impl RenderThread {
             ms(sound.window_secs),
             ms(self.inputs.beats.ahead_secs()),
         )
+    }
+
+    /// Has clusters of the picture on show found.
+    fn recluster(&mut self) {
+        let engine = &self.stage.engine;
+        let layers = || engine.patch().bends.iter().map(|bend| bend.layer);
+        let (Some(first), Some(last)) = (layers().min(), layers().max()) else {
+            self.message = "this scene plays no clusters".to_owned();
+            return;
+        };
+        let generator = engine.generator();
+        let mut styles = vec![0.0; generator.latents() * generator.manifest().w_dim];
+        engine.copy_styles(&mut styles);
+        let request = Request {
+            styles,
+            layers: first..=last,
+        };
+        self.message = self.inputs.recluster.ask(request).to_owned();
     }
 
     fn next_seed(&mut self) {

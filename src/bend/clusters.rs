@@ -170,6 +170,39 @@ impl ClusterFile {
         Some(self.layers.get(&layer)?.get(&id)?)
     }
 
+    /// The same clusters under the numbers, names and colours of those of `other` that they share most
+    /// features with, so that what plays cluster 2 goes on playing what is most like it. A cluster
+    /// of `other` without a counterpart is kept as it was, and so are its other layers.
+    #[must_use]
+    pub fn numbered_like(&self, other: &Self) -> Self {
+        let mut result = other.clone();
+        for (layer, clusters) in &self.layers {
+            let Some(theirs) = other.layers.get(layer) else {
+                continue;
+            };
+            let mut pairs: Vec<(usize, u32, u32)> = Vec::new();
+            for (&ours, features) in clusters {
+                for (&id, known) in theirs {
+                    let shared = features.iter().filter(|f| known.binary_search(f).is_ok());
+                    pairs.push((shared.count(), id, ours));
+                }
+            }
+            pairs.sort_by_key(|&(shared, id, ours)| (std::cmp::Reverse(shared), id, ours));
+            let (mut given, mut taken) = (Vec::new(), Vec::new());
+            for (_, id, ours) in pairs {
+                if given.contains(&id) || taken.contains(&ours) {
+                    continue;
+                }
+                given.push(id);
+                taken.push(ours);
+                if let Some(place) = result.layers.get_mut(layer).and_then(|l| l.get_mut(&id)) {
+                    place.clone_from(&clusters[&ours]);
+                }
+            }
+        }
+        result
+    }
+
     /// What is known of a cluster beside its features.
     pub fn info(&self, layer: usize, id: u32) -> Option<&ClusterInfo> {
         self.infos.get(&(layer, id))
@@ -299,7 +332,7 @@ fn content(path: &Path, key: &str, problem: String) -> ClusterError {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClusterFile, MAX_FILE_BYTES};
+    use super::{ClusterFile, ClusterInfo, MAX_FILE_BYTES};
     use std::path::Path;
 
     fn parse(text: &str) -> Result<ClusterFile, String> {
@@ -355,6 +388,27 @@ mod tests {
             let message = parse(text).unwrap_err();
             assert!(message.contains(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn new_clusters_take_the_numbers_of_those_they_are_like() {
+        let entries = |groups: &[(u32, &[u32])]| {
+            let mut file = ClusterFile::default();
+            for (id, features) in groups {
+                file.insert(4, *id, features.iter().copied(), ClusterInfo::default());
+            }
+            file
+        };
+        let mut known = entries(&[(0, &[0, 1, 2, 3]), (1, &[4, 5, 6]), (2, &[7, 8])]);
+        known.insert(9, 0, [1], ClusterInfo::default());
+        let found = entries(&[(0, &[7, 8, 6]), (1, &[1, 2, 3]), (2, &[0, 4, 5])]);
+        let like = found.numbered_like(&known);
+        assert_eq!(like.cluster(4, 0), Some(&[1, 2, 3][..]));
+        assert_eq!(like.cluster(4, 1), Some(&[0, 4, 5][..]));
+        assert_eq!(like.cluster(4, 2), Some(&[6, 7, 8][..]));
+        assert_eq!(like.cluster(9, 0), Some(&[1][..]));
+        let fewer = entries(&[(0, &[0, 1, 2, 3, 4, 5, 6, 7, 8])]).numbered_like(&known);
+        assert_eq!(fewer.ids(4).collect::<Vec<_>>(), [0, 1, 2]);
     }
 
     #[test]

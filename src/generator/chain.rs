@@ -154,7 +154,7 @@ impl Generator {
                 }
                 continue;
             }
-            match Self::with_provider(folder, &files, runtime, provider) {
+            match Self::with_provider(folder, &files, runtime, provider, false) {
                 Ok(mut generator) => {
                     generator.report.passed_over = passed_over;
                     return Ok(generator);
@@ -174,18 +174,35 @@ impl Generator {
         })
     }
 
+    /// Loads a model folder for work beside a performance: on the CPU, and only by the thread that
+    /// calls it, at that thread's priority.
+    ///
+    /// # Errors
+    /// When the folder is damaged.
+    pub fn load_aside(folder: &Path, runtime: &Runtime) -> Result<Self, GeneratorError> {
+        let files = ModelFiles::read(folder)?;
+        Self::with_provider(folder, &files, runtime, Provider::Cpu, true).map_err(|why| {
+            GeneratorError::Provider {
+                path: folder.to_path_buf(),
+                provider: Provider::Cpu,
+                why,
+            }
+        })
+    }
+
     fn with_provider(
         folder: &Path,
         files: &ModelFiles,
         runtime: &Runtime,
         provider: Provider,
+        aside: bool,
     ) -> Result<Self, String> {
         let text = |e: ort::Error| e.to_string();
         let manifest = &files.manifest;
         let residence = Residence::of(provider);
         let stage = |entry: &FileEntry, bytes: &[u8]| -> Result<Stage, String> {
             let session = provider
-                .session(runtime, bytes)
+                .session(runtime, bytes, aside)
                 .map_err(|e| format!("{}: {e}", entry.file))?;
             let binding = session.create_binding().map_err(text)?;
             Ok(Stage {

@@ -98,13 +98,26 @@ impl Provider {
         Some(dispatch.error_on_failure())
     }
 
-    /// Makes a session from an ONNX file's bytes.
-    pub(super) fn session(self, runtime: &Runtime, onnx: &[u8]) -> Result<Session, String> {
+    /// Makes a session from an ONNX file's bytes. `aside`: its work is done by the thread that runs
+    /// it, at that thread's priority, and not by the pool.
+    pub(super) fn session(
+        self,
+        runtime: &Runtime,
+        onnx: &[u8],
+        aside: bool,
+    ) -> Result<Session, String> {
         use ort::session::builder::GraphOptimizationLevel;
         let mut builder = Session::builder(runtime.environment())
             .map_err(|e| e.to_string())?
             .with_optimization_level(GraphOptimizationLevel::Level3)
             .map_err(|e| e.to_string())?;
+        if aside {
+            builder = builder
+                .with_independent_thread_pool()
+                .map_err(|e| e.to_string())?
+                .with_intra_threads(1)
+                .map_err(|e| e.to_string())?;
+        }
         if let Some(dispatch) = self.dispatch() {
             builder = builder
                 .with_execution_providers([dispatch])

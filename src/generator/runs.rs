@@ -82,8 +82,8 @@ impl RunMaker {
                 sessions.push(None);
                 continue;
             }
-            let made =
-                join(run.clone()).and_then(|onnx| self.provider.session(self.runtime, &onnx));
+            let made = join(run.clone())
+                .and_then(|onnx| self.provider.session(self.runtime, &onnx, false));
             sessions.push(Some(made.map_err(|why| GeneratorError::Run {
                 stage: name(run),
                 why,

@@ -137,7 +137,7 @@ impl BoundGraph {
             why,
         };
         let text = |e: ort::Error| failed(e.to_string());
-        let session = provider.session(runtime, onnx).map_err(failed)?;
+        let session = provider.session(runtime, onnx, false).map_err(failed)?;
         let mut binding = session.create_binding().map_err(text)?;
         let mut bound = Vec::with_capacity(inputs.len());
         for (name, dims) in inputs {

@@ -14,6 +14,7 @@ pub(super) enum Action {
     TogglePause,
     NextSeed,
     Clock(ClockAction),
+    Recluster,
 }
 
 /// All keys: letter for the letters, name, action, what it does.
@@ -44,6 +45,7 @@ const KEYS: &[(&str, Action, &str)] = &[
         Action::Clock(ClockAction::NextSource),
         "another clock: auto, tracker, tap, midi",
     ),
+    ("G", Action::Recluster, "clusters of this very picture"),
 ];
 
 /// Keys and their meaning, for help texts.
@@ -72,6 +74,7 @@ pub(super) fn action(logical: &Key, physical: PhysicalKey) -> Option<Action> {
             PhysicalKey::Code(KeyCode::KeyT) => "T",
             PhysicalKey::Code(KeyCode::KeyR) => "R",
             PhysicalKey::Code(KeyCode::KeyC) => "C",
+            PhysicalKey::Code(KeyCode::KeyG) => "G",
             _ => return None,
         }),
         _ => None,

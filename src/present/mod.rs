@@ -93,6 +93,8 @@ pub struct Links {
 pub enum Command {
     /// Another seed.
     NextSeed,
+    /// Clusters of the picture on show.
+    Recluster,
     /// Black on or off. The window is black at once by itself; this tells the others.
     Blackout(bool),
     /// Hold the picture, or go on. The sender keeps the state.

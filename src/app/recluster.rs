@@ -1,0 +1,106 @@
+//! The `recluster` thread: clusters of the picture on show, found while the show goes on.
+//!
+//! It has a low priority and a second copy of the network, loaded when it is first asked, which only
+//! its own thread works on. What it finds goes to the loader, which prepares the patch.
+
+use crate::app::reload::Finds;
+use crate::bend::{ClusterFile, ClusterInfo};
+use crate::cluster::{Analysis, Describe, Latents, Settings};
+use crate::generator::{Generator, Runtime};
+use crate::rt::thread;
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use thread_priority::{ThreadPriority, set_current_thread_priority};
+
+/// Of 100, where 50 is what threads usually have. On Linux a niceness of 9, about an eighth of a
+/// usual thread's share of a busy core: the lowest would wait for ever beside a network that takes
+/// all it can get.
+const PRIORITY: u8 = 25;
+
+/// What is to be grouped.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Styles of the picture, `latents · w_dim` values.
+    pub(crate) styles: Vec<f32>,
+    /// Layers whose clusters are played.
+    pub(crate) layers: RangeInclusive<usize>,
+}
+
+/// The render thread's end. The thread ends when it is dropped, after what it is doing.
+#[derive(Debug)]
+pub(crate) struct Recluster(Sender<Request>);
+
+impl Recluster {
+    /// Asks for clusters of a picture, and gives a word for the performer. One picture waits at most:
+    /// while there is one, another is not taken.
+    pub(crate) fn ask(&self, request: Request) -> &'static str {
+        match self.0.try_send(request) {
+            Ok(()) => "finding clusters of this picture",
+            Err(TrySendError::Full(_)) => "still finding clusters",
+            Err(TrySendError::Disconnected(_)) => "clusters cannot be found any more",
+        }
+    }
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// When the system refuses another thread.
+pub(crate) fn start(
+    folder: PathBuf,
+    ort_lib: Option<PathBuf>,
+    finds: Finds,
+) -> std::io::Result<Recluster> {
+    let (asked, requests) = crossbeam_channel::bounded(1);
+    // Not joined: it must not hold the end of the show up.
+    drop(thread::spawn("recluster", move || {
+        work(&folder, ort_lib.as_deref(), &requests, &finds);
+    })?);
+    Ok(Recluster(asked))
+}
+
+fn work(folder: &Path, ort_lib: Option<&Path>, requests: &Receiver<Request>, finds: &Finds) {
+    let low = PRIORITY.try_into().map(ThreadPriority::Crossplatform);
+    if let Ok(Err(error)) = low.map(set_current_thread_priority) {
+        log::warn!("clusters are found at full priority: {error:?}");
+    }
+    let mut generator = None;
+    while let Ok(request) = requests.recv() {
+        let found = find(folder, ort_lib, &mut generator, request);
+        finds.hand_in(found.map_err(|error| format!("{error:#}")));
+    }
+}
+
+fn find(
+    folder: &Path,
+    ort_lib: Option<&Path>,
+    loaded: &mut Option<Generator>,
+    request: Request,
+) -> anyhow::Result<ClusterFile> {
+    let generator = match loaded {
+        Some(generator) => generator,
+        None => loaded.insert(Generator::load_aside(folder, Runtime::load(ort_lib)?)?),
+    };
+    let settings = Settings {
+        layers: request.layers.clone(),
+        latents: Latents::One(request.styles),
+        count: None,
+        seed: 0,
+        effect_pictures: 1,
+    };
+    let mut embedding = Describe::default();
+    let groups = Analysis::new(generator, &mut embedding, settings, None)?.groups(&mut |_| true)?;
+    let mut file = ClusterFile::default();
+    for (layer, groups) in request.layers.zip(&groups) {
+        let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (feature, &group) in groups.iter().enumerate() {
+            members.entry(group).or_default().push(feature as u32);
+        }
+        for (id, features) in members {
+            file.insert(layer, id, features, ClusterInfo::default());
+        }
+    }
+    Ok(file)
+}
