@@ -7,6 +7,7 @@
     reason = "a panic is how a test fails, skipped tests say so, a child process ends itself"
 )]
 
+mod analyze;
 mod architecture;
 mod audio;
 mod audio_live;
@@ -18,6 +19,7 @@ mod bend_opencv;
 mod cluster;
 mod docs;
 mod import;
+mod listening;
 #[cfg(feature = "jack")]
 mod midi;
 mod no_alloc;

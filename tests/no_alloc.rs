@@ -25,17 +25,20 @@ fn all_transforms(layers: usize) -> String {
             .iter()
             .map(|p| format!("{{signal: bass, range: [{}, {}]}}", p.range[0], p.range[1]))
             .collect();
-        text += &format!(
-            "- {{layer: {}, transform: {}, params: [{}], features: random, feature-param: 0.5{}}}\n",
-            index % layers,
-            transform.name,
-            drives.join(", "),
-            if transform.name == "mix" {
-                ", with: {features: all}"
-            } else {
-                ""
-            }
-        );
+        let entry = |more: &str| {
+            format!(
+                "- {{layer: {}, transform: {}, params: [{}], features: random, feature-param: 0.5{more}}}\n",
+                index % layers,
+                transform.name,
+                drives.join(", ")
+            )
+        };
+        // One that mixes other features in must be told which.
+        let alone = format!("transforms:\n{}", entry(""));
+        text += &match Scene::parse(&alone, Path::new("one.yaml")) {
+            Ok(_) => entry(""),
+            Err(_) => entry(", with: {features: random, feature-param: 0.3}"),
+        };
     }
     text
 }

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Perform(PerformArgs),
     /// Find which features of a network belong together, what they do, and knobs for them
     Cluster(ClusterArgs),
+    /// Tell what the ears hear in a sound file: beats, onsets, bands
+    Analyze(AnalyzeArgs),
     /// List audio inputs, MIDI ports, GPU adapters, providers and monitors
     Devices(DevicesArgs),
     /// Time each stage
@@ -352,6 +354,24 @@ pub(crate) struct ClusterArgs {
     /// The ONNX Runtime library [default: `ORT_DYLIB_PATH`, beside the program, the user's cache]
     #[arg(long, value_name = "FILE")]
     pub(crate) ort_lib: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnalyzeArgs {
+    /// The sound: WAV, FLAC, MP3, OGG, M4A
+    pub(crate) audio: PathBuf,
+    /// JSON to write [default: to stdout]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// All signals, a line for each hop
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Picture of what is heard, PNG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// A scene whose `analysis` is used
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scene: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

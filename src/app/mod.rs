@@ -3,6 +3,7 @@
 //! Only this module prints. The exit status is 0 only when what was asked for exists; errors go to
 //! stderr, name the file and the key or line, and end the program with 2.
 
+mod analyze;
 mod beats;
 mod bench;
 mod bench_bends;
@@ -10,9 +11,11 @@ mod bends;
 mod cli;
 mod cluster;
 mod devices;
+mod glyphs;
 mod import;
 mod model;
 mod perform;
+mod plot;
 mod recluster;
 mod reload;
 mod render;
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
         cli::Command::Bends(args) => bends::run(&args),
         cli::Command::Perform(args) => perform::run(&args),
         cli::Command::Cluster(args) => cluster::run(&args),
+        cli::Command::Analyze(args) => analyze::run(&args),
         cli::Command::Devices(args) => devices::run(&args),
         cli::Command::Bench(args) => bench::run(&args),
     };

@@ -5,7 +5,7 @@ use crate::app::cli::PerformArgs;
 use crate::app::render_thread::{Inputs, Outputs, RenderThread};
 use crate::app::stage::{self, Stage};
 use crate::app::{explain_sound_noise, model, print, recluster, reload, say};
-use crate::audio::{self, AudioChoice, LiveAudio};
+use crate::audio::{self, AnalysisConfig, AudioChoice, LiveAudio};
 use crate::frame::{Frame, SharedFrame};
 use crate::mapping::{ControlState, Mapping};
 use crate::midi::Midi;
@@ -39,7 +39,11 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
     let stage = Stage::set(&args.engine, scene)?;
 
     let (tap, tapped) = rtrb::RingBuffer::new(TAP_SAMPLES);
-    let sound = open_sound(args, args.record.is_some().then_some(tap))?;
+    let sound = open_sound(
+        args,
+        &stage.scene.analysis,
+        args.record.is_some().then_some(tap),
+    )?;
     say(&format!("sound: {}", sound.status()));
 
     let shape = stage.engine.generator().image_shape();
@@ -168,7 +172,11 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open_sound(args: &PerformArgs, tap: Option<rtrb::Producer<f32>>) -> anyhow::Result<LiveAudio> {
+fn open_sound(
+    args: &PerformArgs,
+    analysis: &AnalysisConfig,
+    tap: Option<rtrb::Producer<f32>>,
+) -> anyhow::Result<LiveAudio> {
     let choice = match args.audio.as_deref() {
         Some("none") => AudioChoice::None,
         Some(name) if Path::new(name).is_file() => {
@@ -191,7 +199,7 @@ fn open_sound(args: &PerformArgs, tap: Option<rtrb::Producer<f32>>) -> anyhow::R
         bail!("--mute: is for files; an input makes no sound");
     }
     // Without a word about sound, a machine without an input still shows its picture.
-    let started = audio::start(&choice, tap);
+    let started = audio::start_with(&choice, analysis, tap);
     if !matches!(choice, AudioChoice::None) {
         explain_sound_noise();
     }

@@ -54,7 +54,10 @@ pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
     stage.set_latent(&args.latent, false)?;
     stage.join_segments()?;
     let sweeps = Sweeps::new(&stage.scene, &stage.engine, &args.sweep, args.sweep_shape)?;
-    let signals = sound.as_ref().map(audio::analyze_all).transpose()?;
+    let signals = sound
+        .as_ref()
+        .map(|sound| audio::analyze_with(sound, &stage.scene.analysis))
+        .transpose()?;
     drop(sound);
 
     let shape = stage.engine.generator().image_shape();

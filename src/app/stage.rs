@@ -186,6 +186,8 @@ fn choose_bender(args: &EngineArgs, engine: &mut Engine) -> anyhow::Result<Strin
         )
     } else {
         let name = bender.name();
+        // Without backend and kind: the overlay is narrow.
+        let name = name.split(" (").next().unwrap_or(&name);
         format!(
             ", measured {:.2} ms a frame; {name} {:.2} ms",
             ms(on_cpu),

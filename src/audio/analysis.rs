@@ -1,12 +1,18 @@
 //! Samples to snapshots, hop by hop.
 
 use super::bands::Bands;
+use super::beat::BeatTracker;
+use super::chroma::Chroma;
+use super::config::AnalysisConfig;
 use super::decode::check_format;
 use super::error::AudioError;
 use super::history::{Follower, Relative, loudness};
-use super::onset::{Flux, PickRule, Picker, recent_loud};
+use super::loudness::{Loudness, as_signal};
+use super::onset::{BANDS, Flux, Onsets, recent_loud};
+use super::relative::RelativeBands;
+use super::shape::{Salience, Shape};
 use super::stft::Stft;
-use crate::signal::{SIGNALS, SignalId, Snapshot};
+use crate::signal::{Snapshot, place};
 
 /// Time between two snapshots in seconds: 256 samples at 48 kHz. The nearest whole number of
 /// samples is used.
@@ -25,33 +31,20 @@ const LEAST_BAND_SHARE: f32 = 0.063_1;
 const DC_CORNER_HZ: f64 = 3.0;
 
 /// Edges of the bands sub, bass, low-mid, mid, high-mid, air, in Hz.
-const BAND_EDGES_HZ: [f32; 7] = [20.0, 60.0, 150.0, 500.0, 2_000.0, 6_000.0, 16_000.0];
-const BANDS: usize = BAND_EDGES_HZ.len() - 1;
+const BAND_EDGES_HZ: [f32; BANDS + 1] = [20.0, 60.0, 150.0, 500.0, 2_000.0, 6_000.0, 16_000.0];
 
-/// Where each signal stands in a snapshot.
-#[derive(Clone, Copy, Debug)]
-struct Places {
-    level: usize,
-    peak: usize,
-    first_band: usize,
-    onset: usize,
-    kick: usize,
-    hat: usize,
-}
+/// Edges of the Bark bands in Hz (Zwicker 1961); the first begins at 20 Hz.
+const BARK_EDGES_HZ: [f32; 25] = [
+    20.0, 100.0, 200.0, 300.0, 400.0, 510.0, 630.0, 770.0, 920.0, 1_080.0, 1_270.0, 1_480.0,
+    1_720.0, 2_000.0, 2_320.0, 2_700.0, 3_150.0, 3_700.0, 4_400.0, 5_300.0, 6_400.0, 7_700.0,
+    9_500.0, 12_000.0, 15_500.0,
+];
 
-impl Places {
-    fn find() -> Self {
-        let place = |id: &str| SignalId::find(id).map_or(SIGNALS.len(), SignalId::index);
-        Self {
-            level: place("level"),
-            peak: place("peak"),
-            first_band: place("sub"),
-            onset: place("onset"),
-            kick: place("kick"),
-            hat: place("hat"),
-        }
-    }
-}
+const LEVEL: usize = place("level");
+const PEAK: usize = place("peak");
+const PERCUSSIVE: usize = place("percussive");
+const LOUDNESS: usize = place("loudness");
+const LOUDNESS_SLOW: usize = place("loudness-slow");
 
 /// Takes the constant part out, and what is no number.
 #[derive(Clone, Debug)]
@@ -100,18 +93,20 @@ pub struct Analyzer {
     hop_peak: f32,
     dc: [DcBlocker; 2],
     stft: Stft,
-    bands: Bands,
-    band_power: [f32; BANDS],
+    loudness: Loudness,
+    chroma: Chroma,
     relative_level: Relative,
-    relative_bands: [Relative; BANDS],
+    bands: RelativeBands,
+    bark: RelativeBands,
+    own_bands: RelativeBands,
     peak: Follower,
     recent_loud: Follower,
     gate: Follower,
     flux: Flux,
-    onset: Picker,
-    kick: Picker,
-    hat: Picker,
-    places: Places,
+    onsets: Onsets,
+    shape: Shape,
+    salience: Salience,
+    beat: BeatTracker,
     snapshot: Snapshot,
 }
 
@@ -127,29 +122,35 @@ impl std::fmt::Debug for Analyzer {
 }
 
 impl Analyzer {
-    /// An analyzer for `channels` interleaved channels at `sample_rate` Hz.
+    /// An analyzer for `channels` interleaved channels at `sample_rate` Hz, as scenes have it that
+    /// say nothing about it.
     ///
     /// # Errors
     /// [`AudioError::Format`] when either is out of bounds.
     pub fn new(sample_rate: u32, channels: usize) -> Result<Self, AudioError> {
+        Self::with_config(sample_rate, channels, &AnalysisConfig::default())
+    }
+
+    /// The same as a scene wants it.
+    ///
+    /// # Errors
+    /// [`AudioError::Format`] and [`AudioError::Config`] for what is out of bounds.
+    pub fn with_config(
+        sample_rate: u32,
+        channels: usize,
+        config: &AnalysisConfig,
+    ) -> Result<Self, AudioError> {
         check_format("this sound", sample_rate, channels)?;
+        config.check()?;
         let hop_len = (f64::from(sample_rate) * HOP_SECS).round() as usize;
         let hop_secs = hop_len as f64 / f64::from(sample_rate);
         let stft = Stft::new(sample_rate, WINDOW_SECS);
         let (bin_hz, bins) = (stft.bin_hz(), stft.bins());
         let even = channels.div_ceil(2) as f32;
         let odd = (channels / 2).max(1) as f32;
-        let picker = |least_rise, share_of_strongest, apart_secs, fall_secs| {
-            Picker::new(
-                hop_secs,
-                PickRule {
-                    least_rise,
-                    share_of_strongest,
-                    apart_secs,
-                    fall_secs,
-                },
-            )
-        };
+        let relative =
+            |bands: Bands, first: usize| RelativeBands::new(bands, hop_secs, config, first);
+        let flux = Flux::new(hop_secs, &BAND_EDGES_HZ, bin_hz, bins);
         Ok(Self {
             sample_rate,
             channels,
@@ -161,19 +162,24 @@ impl Analyzer {
             until_hop: hop_len,
             hop_peak: 0.0,
             dc: [DcBlocker::new(sample_rate), DcBlocker::new(sample_rate)],
-            bands: Bands::between(&BAND_EDGES_HZ, bin_hz, bins),
-            band_power: [0.0; BANDS],
-            relative_level: Relative::new(hop_secs),
-            relative_bands: std::array::from_fn(|_| Relative::new(hop_secs)),
+            loudness: Loudness::new(sample_rate, channels),
+            chroma: Chroma::new(sample_rate, hop_secs),
+            relative_level: Relative::new(hop_secs, config),
+            bands: relative(Bands::between(&BAND_EDGES_HZ, bin_hz, bins), place("sub")),
+            bark: relative(
+                Bands::between(&BARK_EDGES_HZ, bin_hz, bins),
+                place("bark-01"),
+            ),
+            own_bands: relative(Bands::each(&config.bands, bin_hz, bins), place("band-1")),
             peak: Follower::new(hop_secs, 1e-6, 0.1),
             recent_loud: recent_loud(hop_secs),
             gate: Follower::new(hop_secs, 1e-6, 1.0),
-            flux: Flux::new(hop_secs, bin_hz, bins),
-            onset: picker(0.15, 0.3, 0.06, 0.25),
-            kick: picker(0.28, 0.45, 0.12, 0.25),
-            hat: picker(0.15, 0.25, 0.06, 0.15),
+            onsets: Onsets::new(hop_secs),
+            shape: Shape::new(hop_secs, flux.centres_hz()),
+            salience: Salience::new(hop_secs, BANDS),
+            beat: BeatTracker::new(hop_secs),
+            flux,
             stft,
-            places: Places::find(),
             snapshot: Snapshot::SILENCE,
         })
     }
@@ -217,6 +223,8 @@ impl Analyzer {
             };
             self.frame = [0.0; 2];
             self.stft.push(left, right);
+            self.loudness.push(left, right);
+            self.chroma.push(left, right);
             self.frames += 1;
             self.until_hop -= 1;
             if self.until_hop == 0 {
@@ -229,8 +237,9 @@ impl Analyzer {
 
     fn hop(&mut self) {
         let power = self.stft.power();
-        self.bands.apply(power, &mut self.band_power);
-        let all_power: f32 = self.band_power.iter().sum();
+        let all_power = self.bands.measure(power);
+        self.bark.measure(power);
+        self.own_bands.measure(power);
         let recent_loud = self.recent_loud.follow(all_power);
         // 1 for music at any level; towards 0 as the last second sinks into silence.
         let above_silence = (self.gate.follow(all_power) / SILENCE_POWER).powi(2);
@@ -239,17 +248,32 @@ impl Analyzer {
         let rise = self.flux.update(power, recent_loud.max(SILENCE_POWER));
 
         let values = &mut self.snapshot.values;
-        values[self.places.level] =
-            audible * self.relative_level.update(loudness(all_power), least_loud);
-        values[self.places.peak] = self.peak.follow(self.hop_peak).min(1.0);
+        values[LEVEL] = audible * self.relative_level.update(loudness(all_power), least_loud);
+        values[PEAK] = self.peak.follow(self.hop_peak).min(1.0);
         self.hop_peak = 0.0;
-        for (b, relative) in self.relative_bands.iter_mut().enumerate() {
-            values[self.places.first_band + b] =
-                audible * relative.update(loudness(self.band_power[b]), least_loud);
+        values[LOUDNESS] = as_signal(self.loudness.momentary_lufs());
+        values[LOUDNESS_SLOW] = as_signal(self.loudness.short_term_lufs());
+        values[PERCUSSIVE] = audible * rise.percussive;
+        for bands in [&mut self.bands, &mut self.bark, &mut self.own_bands] {
+            bands.write(audible, least_loud, values);
         }
-        values[self.places.onset] = self.onset.update(audible * rise.all);
-        values[self.places.kick] = self.kick.update(audible * rise.kick);
-        values[self.places.hat] = self.hat.update(audible * rise.high);
+        self.onsets.update(audible, &rise, values);
+        self.shape
+            .update(audible, self.flux.magnitudes(), rise.all, values);
+        self.salience
+            .update(audible, least_loud, self.bands.power(), values);
+        self.chroma.update(audible, &mut self.snapshot);
+        self.snapshot
+            .set_beat(self.beat.update(&rise.parts, audible));
         self.snapshot.at_secs = self.frames as f64 / f64::from(self.sample_rate);
+    }
+
+    /// Loudness of the last 0.4 s and the last 3 s in LUFS; −∞ for silence. The constant part is
+    /// taken out.
+    pub fn lufs(&self) -> [f32; 2] {
+        [
+            self.loudness.momentary_lufs(),
+            self.loudness.short_term_lufs(),
+        ]
     }
 }

@@ -17,9 +17,14 @@ pub(super) struct Bands {
 impl Bands {
     /// Adjacent bands between `edges_hz`; a bin that an edge cuts counts in proportion.
     pub(super) fn between(edges_hz: &[f32], bin_hz: f32, bins: usize) -> Self {
+        let pairs: Vec<[f32; 2]> = edges_hz.windows(2).map(|e| [e[0], e[1]]).collect();
+        Self::each(&pairs, bin_hz, bins)
+    }
+
+    /// Bands with these edges, which may overlap.
+    pub(super) fn each(edges_hz: &[[f32; 2]], bin_hz: f32, bins: usize) -> Self {
         let mut all = Self::empty();
-        for edge in edges_hz.windows(2) {
-            let (low, high) = (edge[0], edge[1]);
+        for [low, high] in edges_hz.iter().copied() {
             all.add(low, (low * high).sqrt(), high, bin_hz, bins, |k| {
                 let start = (k as f32 - 0.5) * bin_hz;
                 let overlap = (start + bin_hz).min(high) - start.max(low);

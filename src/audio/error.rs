@@ -42,6 +42,9 @@ pub enum AudioError {
         /// Channels.
         channels: usize,
     },
+    /// The key `analysis` of a scene holds what cannot be.
+    #[error("analysis: {0}")]
+    Config(String),
     /// The file has a header and no sound.
     #[error("{} holds no sound", path.display())]
     Empty {

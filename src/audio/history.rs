@@ -1,5 +1,7 @@
 //! Values relative to their own recent past: no gain knob.
 
+use super::config::AnalysisConfig;
+
 /// Share of the way that a one-pole smoother goes in one hop. `tau_secs` is its time constant: it
 /// covers 63 % of a step in that time, whatever the hop.
 pub(super) fn step_share(hop_secs: f64, tau_secs: f64) -> f32 {
@@ -62,12 +64,18 @@ pub(super) struct Relative {
 }
 
 impl Relative {
-    /// The envelope rises in 5 ms and falls in 80 ms; the recent past is 8 s.
-    pub(super) fn new(hop_secs: f64) -> Self {
+    /// Attack, release and length of the recent past are the scene's.
+    pub(super) fn new(hop_secs: f64, config: &AnalysisConfig) -> Self {
+        let memory_secs = f64::from(config.memory_secs);
+        let never_zero = |secs: f32| f64::from(secs).max(1e-6);
         Self {
-            envelope: Follower::new(hop_secs, 0.005, 0.08),
-            quiet: Follower::new(hop_secs, 6.0, 0.05),
-            loud: Follower::new(hop_secs, 0.03, 8.0),
+            envelope: Follower::new(
+                hop_secs,
+                never_zero(config.attack_secs),
+                never_zero(config.release_secs),
+            ),
+            quiet: Follower::new(hop_secs, 0.75 * memory_secs, 0.05),
+            loud: Follower::new(hop_secs, 0.03, memory_secs),
         }
     }
 
@@ -86,7 +94,11 @@ impl Relative {
 
 #[cfg(test)]
 mod tests {
-    use super::{Follower, Relative};
+    use super::{AnalysisConfig, Follower, Relative};
+
+    fn relative() -> Relative {
+        Relative::new(0.005, &AnalysisConfig::default())
+    }
 
     #[test]
     fn time_constants_do_not_depend_on_the_hop() {
@@ -102,25 +114,25 @@ mod tests {
 
     #[test]
     fn a_gain_cancels_out_and_silence_stays_silent() {
-        let mut quiet = Relative::new(0.005);
-        let mut loud = Relative::new(0.005);
+        let mut quiet = relative();
+        let mut loud = relative();
         for n in 0..2000_u16 {
             let x = 0.5 + 0.5 * (f32::from(n) * 0.05).sin();
             let difference = quiet.update(0.01 * x, 0.0) - loud.update(x, 0.0);
             assert!(difference.abs() < 1e-4, "hop {n}: {difference}");
         }
-        assert_eq!(Relative::new(0.005).update(0.0, 0.0), 0.0);
+        assert_eq!(relative().update(0.0, 0.0), 0.0);
     }
 
     #[test]
     fn a_steady_tone_is_loud_and_a_pulse_uses_the_range() {
-        let mut steady = Relative::new(0.005);
+        let mut steady = relative();
         let mut values = (0..4000).map(|_| steady.update(1.0, 0.0));
         assert!(
             values.all(|v| !(0.7..=0.99).contains(&v)),
             "rises once, stays"
         );
-        let mut pulse = Relative::new(0.005);
+        let mut pulse = relative();
         let values: Vec<f32> = (0..2000)
             .map(|n| pulse.update(if n % 100 < 20 { 1.0 } else { 0.3 }, 0.0))
             .collect();

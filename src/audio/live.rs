@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::player::Player;
 use super::stream::{self, Health, Input, Keep};
-use super::{Analyzer, AudioError, Channels, HOP_SECS, WINDOW_SECS, decode};
+use super::{AnalysisConfig, Analyzer, AudioError, Channels, HOP_SECS, WINDOW_SECS, decode};
 use crate::rt::{latest, thread};
 use crate::signal::Snapshot;
 
@@ -205,6 +205,18 @@ pub fn start(
     choice: &AudioChoice,
     tap: Option<rtrb::Producer<f32>>,
 ) -> Result<LiveAudio, AudioError> {
+    start_with(choice, &AnalysisConfig::default(), tap)
+}
+
+/// The same as a scene wants it.
+///
+/// # Errors
+/// Those of [`start`], and [`AudioError::Config`].
+pub fn start_with(
+    choice: &AudioChoice,
+    config: &AnalysisConfig,
+    tap: Option<rtrb::Producer<f32>>,
+) -> Result<LiveAudio, AudioError> {
     let (writer, signals) = latest::slot(&Snapshot::SILENCE);
     let shared = Arc::new(Shared::new());
     // Made first: an error below drops it, and that stops the threads.
@@ -286,7 +298,7 @@ pub fn start(
         }
     };
     let mut analyser = Analysis {
-        analyzer: Analyzer::new(live.sample_rate, live.channels)?,
+        analyzer: Analyzer::with_config(live.sample_rate, live.channels, config)?,
         source,
         chunk: vec![0.0; CHUNK_FRAMES * live.channels],
         signals: writer,

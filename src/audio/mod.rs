@@ -6,22 +6,30 @@
 
 mod analysis;
 mod bands;
+mod beat;
 mod channels;
+mod chroma;
+mod config;
 mod decode;
 mod device;
 mod error;
 mod history;
 pub mod live;
+mod loudness;
 mod onset;
 mod player;
+mod relative;
+mod separate;
+mod shape;
 mod stft;
 mod stream;
 pub mod timeline;
 
 pub use analysis::{Analyzer, HOP_SECS, WINDOW_SECS};
 pub use channels::Channels;
+pub use config::{AnalysisConfig, MAX_BANDS};
 pub use decode::{Decoded, MAX_CHANNELS, MAX_SAMPLES, SAMPLE_RATES, decode};
 pub use device::{DeviceInfo, Direction, OUTPUTS_ARE_HEARD, devices, is_talkative};
 pub use error::AudioError;
-pub use live::{AudioChoice, Counters, LiveAudio, SoundLatency, start};
-pub use timeline::{SignalTrack, analyze_all};
+pub use live::{AudioChoice, Counters, LiveAudio, SoundLatency, start, start_with};
+pub use timeline::{SignalTrack, analyze_all, analyze_with};

@@ -1,7 +1,7 @@
 //! All signals of a whole sound, for rendering offline.
 
-use super::{Analyzer, AudioError, Decoded};
-use crate::signal::Snapshot;
+use super::{AnalysisConfig, Analyzer, AudioError, Decoded};
+use crate::signal::{Beat, SignalId, Snapshot};
 
 /// The snapshots of a sound, in order of time.
 #[derive(Clone, Debug)]
@@ -26,6 +26,46 @@ impl SignalTrack {
         &self.snapshots
     }
 
+    /// Times of the beats in seconds, interpolated between snapshots.
+    pub fn beats_secs(&self) -> Vec<f64> {
+        self.ticks(|_| true)
+    }
+
+    /// Times of the first beats of the bars in seconds.
+    pub fn downbeats_secs(&self) -> Vec<f64> {
+        self.ticks(|beat| beat.beat_in_bar == 0)
+    }
+
+    fn ticks(&self, wanted: impl Fn(&Beat) -> bool) -> Vec<f64> {
+        let mut count = 0;
+        let mut times = Vec::new();
+        for snapshot in &self.snapshots {
+            let beat = &snapshot.beat;
+            if beat.count != count {
+                count = beat.count;
+                if wanted(beat) {
+                    let since = f64::from(beat.phase) * 60.0 / f64::from(beat.bpm);
+                    times.push(snapshot.at_secs - since);
+                }
+            }
+        }
+        times
+    }
+
+    /// Times at which a pulse signal jumps to 1, in seconds.
+    pub fn pulses_secs(&self, id: SignalId) -> Vec<f64> {
+        let mut before = 0.0;
+        let mut times = Vec::new();
+        for snapshot in &self.snapshots {
+            let now = snapshot.get(id);
+            if now == 1.0 && before < 1.0 {
+                times.push(snapshot.at_secs);
+            }
+            before = now;
+        }
+        times
+    }
+
     /// Length of the sound in seconds.
     pub fn duration_secs(&self) -> f64 {
         self.duration_secs
@@ -37,7 +77,15 @@ impl SignalTrack {
 /// # Errors
 /// [`AudioError::Format`] when rate or channels are out of bounds.
 pub fn analyze_all(sound: &Decoded) -> Result<SignalTrack, AudioError> {
-    let mut analyzer = Analyzer::new(sound.sample_rate, sound.channels)?;
+    analyze_with(sound, &AnalysisConfig::default())
+}
+
+/// The same as a scene wants it.
+///
+/// # Errors
+/// [`AudioError::Format`] and [`AudioError::Config`] for what is out of bounds.
+pub fn analyze_with(sound: &Decoded, config: &AnalysisConfig) -> Result<SignalTrack, AudioError> {
+    let mut analyzer = Analyzer::with_config(sound.sample_rate, sound.channels, config)?;
     let duration_secs = sound.duration_secs();
     let mut snapshots = Vec::with_capacity((duration_secs / analyzer.hop_secs()) as usize + 1);
     analyzer.push(&sound.samples, |snapshot| snapshots.push(*snapshot));

@@ -1,5 +1,6 @@
 //! The scene file as it is written.
 
+use crate::audio::AnalysisConfig;
 use crate::generator::NoiseMode;
 use crate::param::{Drive, Named, with_modulators};
 use crate::scene::entry::TransformEntry;
@@ -23,6 +24,7 @@ struct SceneFile {
     latent: Option<LatentEntry>,
     #[serde(rename = "modulators")]
     _modulators: Option<Named>,
+    analysis: Option<AnalysisConfig>,
     // Written by hand as a list; absent or empty in a scene that only walks.
     transforms: Option<Vec<TransformEntry>>,
 }
@@ -94,7 +96,10 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
     })?;
     let walk =
         walk(file.latent, seed).map_err(|(key, why)| misfit(format!("latent.{key}"), why))?;
+    let analysis = file.analysis.unwrap_or_default();
+    analysis.check().map_err(|error| wrong(error.to_string()))?;
     Ok(Scene {
+        analysis,
         path: path.to_path_buf(),
         text: text.into(),
         model: file.model.map(|p| folder.join(p)),

@@ -14,6 +14,7 @@ mod patch;
 pub use features::Features;
 pub use patch::{NumberId, Patch, PatchBend, PatchMask, PatchNumber};
 
+use crate::audio::AnalysisConfig;
 use crate::bend::{Border, MAX_PARAMS, MaskSpec, Painting, TransformSpec};
 use crate::generator::NoiseMode;
 use crate::lines;
@@ -50,6 +51,8 @@ pub struct Scene {
     pub modulators: Vec<Modulator>,
     /// Transforms in file order.
     pub bends: Vec<SceneBend>,
+    /// How sound is measured. Taken when the sound starts.
+    pub analysis: AnalysisConfig,
 }
 
 /// The walk through latent space, in w.
@@ -249,6 +252,7 @@ impl Scene {
             },
             modulators: Vec::new(),
             bends: Vec::new(),
+            analysis: AnalysisConfig::default(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! The signals that can drive a parameter. Ids are stable: scene files name them.
 
 mod beat;
+mod table;
 
 pub use beat::{BEATS_PER_BAR, Beat, TEMPO_RANGE_BPM};
+pub use table::SIGNALS;
 
 /// Number of signals in a [`Snapshot`].
 pub const COUNT: usize = SIGNALS.len();
@@ -15,78 +17,6 @@ pub struct SignalSpec {
     /// What it means. Every signal runs over \[0, 1\].
     pub doc: &'static str,
 }
-
-/// All signals, in the order of [`Snapshot::values`].
-pub const SIGNALS: &[SignalSpec] = &[
-    SignalSpec {
-        id: "level",
-        doc: "loudness (RMS), relative to the recent past",
-    },
-    SignalSpec {
-        id: "peak",
-        doc: "sample peak, absolute: 1 is full scale; falls in 100 ms",
-    },
-    SignalSpec {
-        id: "sub",
-        doc: "20 to 60 Hz, relative to its recent past",
-    },
-    SignalSpec {
-        id: "bass",
-        doc: "60 to 150 Hz, relative to its recent past",
-    },
-    SignalSpec {
-        id: "low-mid",
-        doc: "150 to 500 Hz, relative to its recent past",
-    },
-    SignalSpec {
-        id: "mid",
-        doc: "500 to 2000 Hz, relative to its recent past",
-    },
-    SignalSpec {
-        id: "high-mid",
-        doc: "2 to 6 kHz, relative to its recent past",
-    },
-    SignalSpec {
-        id: "air",
-        doc: "6 to 16 kHz, relative to its recent past",
-    },
-    SignalSpec {
-        id: "onset",
-        doc: "1 at an onset in any band, falling to 0 within 250 ms",
-    },
-    SignalSpec {
-        id: "kick",
-        doc: "1 at a loud onset below 160 Hz, falling to 0 within 250 ms",
-    },
-    SignalSpec {
-        id: "hat",
-        doc: "1 at an onset above 6 kHz, falling to 0 within 150 ms",
-    },
-    SignalSpec {
-        id: "beat",
-        doc: "1 on each beat, falling to 0 at the next; 0 without a tempo, like all of the beat",
-    },
-    SignalSpec {
-        id: "bar",
-        doc: "1 on the first beat of each bar of four, falling to 0 at the second",
-    },
-    SignalSpec {
-        id: "beat-phase",
-        doc: "way from one beat to the next, rising from 0 to 1",
-    },
-    SignalSpec {
-        id: "bar-phase",
-        doc: "way through the bar, rising from 0 to 1",
-    },
-    SignalSpec {
-        id: "tempo",
-        doc: "tempo: 0 is 60 bpm or less, 1 is 200 bpm or more",
-    },
-    SignalSpec {
-        id: "beat-confidence",
-        doc: "how sure the beat is: 0 is a guess, 1 is certain",
-    },
-];
 
 /// Where the signals of the beat stand.
 const BEAT_PLACES: [usize; 6] = [

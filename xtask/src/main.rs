@@ -5,10 +5,11 @@ use std::process::ExitCode;
 fn run(args: &[String]) -> anyhow::Result<()> {
     match args.split_first() {
         Some((name, rest)) if name == "demo-track" => xtask::demo_track::command(rest),
+        Some((name, rest)) if name == "listening-set" => xtask::listening_set::command(rest),
         Some((name, rest)) if name == "random-checkpoint" => {
             xtask::random_checkpoint::command(rest)
         }
-        _ => anyhow::bail!("commands: demo-track, random-checkpoint"),
+        _ => anyhow::bail!("commands: demo-track, listening-set, random-checkpoint"),
     }
 }
 

@@ -8,7 +8,7 @@ const RATE: f32 = SAMPLE_RATE as f32;
 
 /// What a [`Svf`] lets pass.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum SvfMode {
+pub(crate) enum SvfMode {
     Low,
     Band,
     High,
@@ -17,14 +17,14 @@ pub(super) enum SvfMode {
 /// State-variable filter with trapezoidal integration (Simper 2013): stays stable while its cutoff
 /// sweeps.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Svf {
+pub(crate) struct Svf {
     ic1: f32,
     ic2: f32,
 }
 
 impl Svf {
     /// One sample. `q` above 0.5.
-    pub(super) fn next(&mut self, x: f32, cutoff_hz: f32, q: f32, mode: SvfMode) -> f32 {
+    pub(crate) fn next(&mut self, x: f32, cutoff_hz: f32, q: f32, mode: SvfMode) -> f32 {
         let g = (PI * (cutoff_hz / RATE).clamp(0.0002, 0.45)).tan();
         let k = 1.0 / q;
         let a1 = 1.0 / (1.0 + g * (g + k));
@@ -44,7 +44,7 @@ impl Svf {
 
 /// Ping-pong echo: left and right take turns.
 #[derive(Debug)]
-pub(super) struct Echo {
+pub(crate) struct Echo {
     lines: [Vec<f32>; 2],
     at: usize,
     feedback: f32,
@@ -52,7 +52,7 @@ pub(super) struct Echo {
 }
 
 impl Echo {
-    pub(super) fn new(secs: f64, feedback: f32) -> Self {
+    pub(crate) fn new(secs: f64, feedback: f32) -> Self {
         let len = (secs * f64::from(SAMPLE_RATE)).round() as usize;
         Self {
             lines: [vec![0.0; len], vec![0.0; len]],
@@ -63,7 +63,7 @@ impl Echo {
     }
 
     /// The echoes only.
-    pub(super) fn next(&mut self, left: f32, right: f32) -> (f32, f32) {
+    pub(crate) fn next(&mut self, left: f32, right: f32) -> (f32, f32) {
         let out = (self.lines[0][self.at], self.lines[1][self.at]);
         for (damp, wet) in self.damp.iter_mut().zip([out.0, out.1]) {
             *damp += 0.35 * (wet - *damp);
@@ -77,7 +77,7 @@ impl Echo {
 
 /// Reverb: eight delays that feed each other through a Hadamard matrix (Jot 1991), damped.
 #[derive(Debug)]
-pub(super) struct Reverb {
+pub(crate) struct Reverb {
     lines: [Vec<f32>; 8],
     at: [usize; 8],
     damp: [f32; 8],
@@ -86,7 +86,7 @@ pub(super) struct Reverb {
 
 impl Reverb {
     /// `decay_secs` is the time to fall by 60 dB.
-    pub(super) fn new(decay_secs: f32) -> Self {
+    pub(crate) fn new(decay_secs: f32) -> Self {
         // Primes, 25 to 80 ms.
         const LENGTHS: [usize; 8] = [1_213, 1_567, 1_847, 2_203, 2_579, 2_927, 3_371, 3_847];
         Self {
@@ -98,7 +98,7 @@ impl Reverb {
     }
 
     /// The reverb only.
-    pub(super) fn next(&mut self, left: f32, right: f32) -> (f32, f32) {
+    pub(crate) fn next(&mut self, left: f32, right: f32) -> (f32, f32) {
         let mut taps: [f32; 8] = std::array::from_fn(|i| {
             let out = self.gain[i] * self.lines[i][self.at[i]];
             self.damp[i] += 0.45 * (out - self.damp[i]);

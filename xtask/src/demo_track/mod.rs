@@ -4,10 +4,10 @@
 //! tests know when kicks, claps and hats really happen. The music is CC0.
 
 mod arrangement;
-mod effects;
+pub(crate) mod effects;
 mod mix;
-mod voices;
-mod wav;
+pub(crate) mod voices;
+pub(crate) mod wav;
 
 use std::path::Path;
 

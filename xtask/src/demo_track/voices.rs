@@ -9,14 +9,14 @@ const RATE: f32 = SAMPLE_RATE as f32;
 
 /// White noise in \[−1, 1\], the same for the same seed (xorshift32).
 #[derive(Clone, Debug)]
-pub(super) struct Noise(u32);
+pub(crate) struct Noise(u32);
 
 impl Noise {
-    pub(super) fn new(seed: u32) -> Self {
+    pub(crate) fn new(seed: u32) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9) | 1)
     }
 
-    pub(super) fn next(&mut self) -> f32 {
+    pub(crate) fn next(&mut self) -> f32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;
         self.0 ^= self.0 << 5;
@@ -25,22 +25,22 @@ impl Noise {
 }
 
 /// Frequency of a MIDI note in Hz.
-pub(super) fn note_hz(note: f32) -> f32 {
+pub(crate) fn note_hz(note: f32) -> f32 {
     440.0 * ((note - 69.0) / 12.0).exp2()
 }
 
 /// Sawtooth without audible aliasing: the step is rounded by a quadratic (`PolyBLEP`).
 #[derive(Clone, Debug)]
-pub(super) struct Saw {
+pub(crate) struct Saw {
     phase: f32,
 }
 
 impl Saw {
-    pub(super) fn new(phase: f32) -> Self {
+    pub(crate) fn new(phase: f32) -> Self {
         Self { phase }
     }
 
-    pub(super) fn next(&mut self, hz: f32) -> f32 {
+    pub(crate) fn next(&mut self, hz: f32) -> f32 {
         let step = hz / RATE;
         self.phase = (self.phase + step).fract();
         let t = self.phase;
@@ -58,10 +58,10 @@ impl Saw {
 }
 
 /// Seconds of a kick.
-pub(super) const KICK_SECS: f32 = 0.42;
+pub(crate) const KICK_SECS: f32 = 0.42;
 
 /// A kick: a sine that falls from 330 to 47 Hz, a click, some saturation.
-pub(super) fn kick(gain: f32, mut put: impl FnMut(usize, f32)) {
+pub(crate) fn kick(gain: f32, mut put: impl FnMut(usize, f32)) {
     let mut phase = 0.0_f32;
     let mut noise = Noise::new(7);
     let mut click_filter = Svf::default();
@@ -80,7 +80,7 @@ pub(super) fn kick(gain: f32, mut put: impl FnMut(usize, f32)) {
 }
 
 /// A clap over a short snare body: three bursts and a tail. Left and right differ in noise.
-pub(super) fn clap(gain: f32, seed: u32, mut put: impl FnMut(usize, f32, f32)) {
+pub(crate) fn clap(gain: f32, seed: u32, mut put: impl FnMut(usize, f32, f32)) {
     let mut noise = [Noise::new(seed), Noise::new(seed + 1)];
     let mut band = [Svf::default(), Svf::default()];
     let mut phase = 0.0_f32;
@@ -111,7 +111,7 @@ pub(super) fn clap(gain: f32, seed: u32, mut put: impl FnMut(usize, f32, f32)) {
 }
 
 /// A hat: noise above 8 kHz with a few metallic partials, `fall_secs` long.
-pub(super) fn hat(gain: f32, fall_secs: f32, seed: u32, mut put: impl FnMut(usize, f32)) {
+pub(crate) fn hat(gain: f32, fall_secs: f32, seed: u32, mut put: impl FnMut(usize, f32)) {
     let mut noise = Noise::new(seed);
     let mut high = [Svf::default(), Svf::default()];
     let len = (6.0 * fall_secs * RATE) as usize;
@@ -130,7 +130,7 @@ pub(super) fn hat(gain: f32, fall_secs: f32, seed: u32, mut put: impl FnMut(usiz
 }
 
 /// A bass note: saw and sine through a low-pass that snaps shut. `cutoff_hz` is where it opens to.
-pub(super) fn bass(hz: f32, secs: f32, cutoff_hz: f32, gain: f32, mut put: impl FnMut(usize, f32)) {
+pub(crate) fn bass(hz: f32, secs: f32, cutoff_hz: f32, gain: f32, mut put: impl FnMut(usize, f32)) {
     let mut saw = [Saw::new(0.0), Saw::new(0.37)];
     let mut filter = [Svf::default(), Svf::default()];
     let mut phase = 0.0_f32;
@@ -149,7 +149,7 @@ pub(super) fn bass(hz: f32, secs: f32, cutoff_hz: f32, gain: f32, mut put: impl 
 }
 
 /// A plucked note of the arpeggio. `cutoff_hz` and the tail grow with the sweep.
-pub(super) fn pluck(
+pub(crate) fn pluck(
     hz: f32,
     cutoff_hz: f32,
     fall_secs: f32,
@@ -174,7 +174,7 @@ pub(super) fn pluck(
 }
 
 /// A chord of detuned saws. `cutoff_hz` is asked for at each sample's time since the note began.
-pub(super) fn chord(
+pub(crate) fn chord(
     notes: &[f32],
     secs: f32,
     attack_secs: f32,
@@ -213,7 +213,7 @@ pub(super) fn chord(
 }
 
 /// The riser into the drop: noise and a rising tone that open over `secs`.
-pub(super) fn riser(secs: f32, gain: f32, mut put: impl FnMut(usize, f32, f32)) {
+pub(crate) fn riser(secs: f32, gain: f32, mut put: impl FnMut(usize, f32, f32)) {
     let mut noise = [Noise::new(31), Noise::new(32)];
     let mut band = [Svf::default(), Svf::default()];
     let mut saw = Saw::new(0.0);
@@ -232,7 +232,7 @@ pub(super) fn riser(secs: f32, gain: f32, mut put: impl FnMut(usize, f32, f32)) 
 }
 
 /// A crash: bright noise that falls over two seconds.
-pub(super) fn crash(gain: f32, mut put: impl FnMut(usize, f32, f32)) {
+pub(crate) fn crash(gain: f32, mut put: impl FnMut(usize, f32, f32)) {
     let mut noise = [Noise::new(41), Noise::new(42)];
     let mut high = [Svf::default(), Svf::default()];
     let secs = 2.6;
@@ -246,7 +246,7 @@ pub(super) fn crash(gain: f32, mut put: impl FnMut(usize, f32, f32)) {
 }
 
 /// The impact below the crash: a sine that sinks.
-pub(super) fn impact(gain: f32, mut put: impl FnMut(usize, f32)) {
+pub(crate) fn impact(gain: f32, mut put: impl FnMut(usize, f32)) {
     let mut phase = 0.0_f32;
     let secs = 1.6;
     for n in 0..(secs * RATE) as usize {

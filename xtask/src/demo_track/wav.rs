@@ -3,7 +3,7 @@
 use super::voices::Noise;
 
 /// A stereo WAV file, 16 bit with triangular dither.
-pub(super) fn bytes(samples: &[f32], sample_rate: u32) -> Vec<u8> {
+pub(crate) fn bytes(samples: &[f32], sample_rate: u32) -> Vec<u8> {
     let data_len = (samples.len() * 2) as u32;
     let mut out = Vec::with_capacity(44 + samples.len() * 2);
     out.extend_from_slice(b"RIFF");

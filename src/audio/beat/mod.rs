@@ -1,0 +1,82 @@
+//! Beat, bar and tempo, from the past alone.
+
+mod accent;
+mod bar_pointer;
+mod follow;
+mod table;
+
+use super::history::Follower;
+use super::onset::PARTS;
+use crate::signal::Beat;
+use accent::AccentMeter;
+use bar_pointer::BarPointer;
+use follow::Clockwork;
+
+/// Hops per step of the model.
+const FRAME_HOPS: u32 = 2;
+
+/// After this many seconds of silence the beat is forgotten.
+const FORGET_SECS: f64 = 20.0;
+
+/// Follows the beat, hop by hop. Never allocates after [`BeatTracker::new`].
+#[derive(Clone, Debug)]
+pub(super) struct BeatTracker {
+    hop_secs: f64,
+    meter: AccentMeter,
+    accents: [f32; PARTS],
+    hops: u32,
+    model: BarPointer,
+    clockwork: Clockwork,
+    heard: Follower,
+    silent_secs: f64,
+}
+
+impl BeatTracker {
+    pub(super) fn new(hop_secs: f64) -> Self {
+        Self {
+            hop_secs,
+            meter: AccentMeter::new(hop_secs),
+            accents: [0.0; PARTS],
+            hops: 0,
+            model: BarPointer::new(f64::from(FRAME_HOPS) * hop_secs),
+            clockwork: Clockwork::new(hop_secs),
+            heard: Follower::new(hop_secs, 0.3, 6.0),
+            silent_secs: 0.0,
+        }
+    }
+
+    /// The beat at the next hop. `rises` are those of the parts of the spectrum; `audible` is 0 in
+    /// silence and 1 in music.
+    pub(super) fn update(&mut self, rises: &[f32; PARTS], audible: f32) -> Beat {
+        let accents = self.meter.update(rises);
+        for (sum, accent) in self.accents.iter_mut().zip(accents) {
+            *sum = sum.max(audible * accent);
+        }
+        let loudest = accents.iter().fold(0.0_f32, |a, b| a.max(*b));
+        let heard = self.heard.follow((4.0 * audible * loudest).min(1.0));
+        self.hops += 1;
+        if self.hops < FRAME_HOPS {
+            return self.clockwork.coast();
+        }
+        self.hops = 0;
+        let frame_secs = f64::from(FRAME_HOPS) * self.hop_secs;
+        self.model.step(&self.accents);
+        self.accents = [0.0; PARTS];
+        if audible < 0.5 {
+            self.silent_secs += frame_secs;
+        } else {
+            self.silent_secs = 0.0;
+        }
+        if self.silent_secs > FORGET_SECS {
+            self.clockwork.stop();
+            return self.clockwork.coast();
+        }
+        let near = self
+            .clockwork
+            .beat_secs()
+            .map(|secs| (secs / frame_secs) as f32);
+        let belief = self.model.belief(near);
+        self.clockwork
+            .update(&belief, frame_secs, frame_secs, heard.sqrt())
+    }
+}
