@@ -49,6 +49,7 @@
 //! | `render` | one frame after another | ONNX Runtime, GPU fence |
 //! | `record` | feed the encoder | encoder, disk |
 //! | `recluster` | clusters of the picture on show, at a low priority | anything |
+//! | `save` | write saved latents | disk |
 //!
 //! # Invariants
 //!

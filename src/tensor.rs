@@ -43,6 +43,13 @@ pub enum FeatureMaps<'a> {
 }
 
 impl FeatureMaps<'_> {
+    /// The values, contiguous NCHW.
+    pub const fn host(&mut self) -> &mut [f32] {
+        match self {
+            Self::Host { data, .. } => data,
+        }
+    }
+
     /// Channels, rows, columns.
     pub const fn shape(&self) -> MapShape {
         match self {

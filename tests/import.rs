@@ -1,5 +1,6 @@
 //! Checkpoints to model folders.
 
+mod nvidia;
 mod pictures;
 mod refusals;
 mod writing;
@@ -11,6 +12,13 @@ use std::path::{Path, PathBuf};
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/generator")
+        .join(name)
+}
+
+/// A file of `tests/fixtures/import`.
+fn given(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/import")
         .join(name)
 }
 

@@ -93,6 +93,9 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
 
     let generator = plain.engine.generator();
     let manifest = generator.manifest().clone();
+    let shape = generator.image_shape();
+    let area = generator.aspect().area();
+    let mut frame = Frame::black(shape.width as u32, shape.height as u32);
     let z = latent::z_from_seed(1, manifest.z_dim);
     let folder = generator.folder().to_path_buf();
     let files = manifest
@@ -111,8 +114,6 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     for (_, stage) in &mut benders {
         stage.engine.set_latent(Latent::Z(z.clone()));
     }
-    let side = manifest.resolution as u32;
-    let mut frame = Frame::black(side, side);
 
     let mut product_times = Times::default();
     let mut chain_times = Times::default();
@@ -143,7 +144,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         }
     }
 
-    let flop = manifest.flop_per_frame();
+    let flop = manifest.flop_per_frame() * area;
     let peak = 2.0 * (MATRIX as f64).powi(3) / product_times.at(0.5);
     let mut rows = vec![
         row(

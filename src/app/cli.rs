@@ -6,7 +6,7 @@ use crate::app::variations::Vary;
 use crate::audio::Channels;
 use crate::clock::ClockChoice;
 use crate::cluster::Controller;
-use crate::generator::{NoiseMode, ProviderChoice};
+use crate::generator::{Aspect, NoiseMode, ProviderChoice};
 use crate::tensor::MapShape;
 use clap::{Args, Parser, Subcommand};
 use std::ops::RangeInclusive;
@@ -46,11 +46,24 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// A rosinality StyleGAN2 checkpoint (.pt)
+    /// rosinality's .pt, NVIDIA's .pkl (stylegan2-ada-pytorch, stylegan3), .safetensors in either's
+    /// names, or a model folder
     pub(crate) checkpoint: PathBuf,
     /// The model folder to make
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Fix the class of a conditional network; without this it stays to be chosen when playing
+    #[arg(long, value_name = "N")]
+    pub(crate) class: Option<usize>,
+    /// 16-bit convolutions: half the size, and faster where the GPU is
+    #[arg(long)]
+    pub(crate) half: bool,
+    /// Do not run the model: no check against a plain evaluation, no contact.png
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+    /// The ONNX Runtime library [default: as for playing]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ort_lib: Option<PathBuf>,
 }
 
 /// What makes the pictures.
@@ -60,6 +73,13 @@ pub(crate) struct EngineArgs {
     /// scene's, else the model that comes with bendwave]
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
+    /// Proportions of the picture, as 16:9; with /tile the composition repeats instead of being
+    /// drawn out [default: the scene's, else square]
+    #[arg(long, value_name = "W:H")]
+    pub(crate) aspect: Option<Aspect>,
+    /// Class of a conditional model [default: the scene's, else 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) class: Option<usize>,
     /// Cluster file [default: the scene's]
     #[arg(long, value_name = "FILE")]
     pub(crate) clusters: Option<PathBuf>,
@@ -114,8 +134,11 @@ pub(crate) struct StillArgs {
     /// Scene or plain network bending file
     #[arg(long, value_name = "FILE", alias = "scene")]
     pub(crate) transforms: Option<PathBuf>,
+    /// Write the picture's latent, .npz, which --latent and NVIDIA's tools read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_latent: Option<PathBuf>,
     /// Picture to write, PNG
-    #[arg(long, value_name = "FILE", required_unless_present = "raw")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["raw", "save_latent"])]
     pub(crate) out: Option<PathBuf>,
     /// Raw picture to write: float32 [3, H, W] as the network gave it, .npy
     #[arg(long, value_name = "FILE")]
@@ -131,7 +154,8 @@ pub(crate) struct LatentArgs {
     /// z from a file: float32 [1, z_dim], .npy
     #[arg(long, value_name = "FILE")]
     pub(crate) z: Option<PathBuf>,
-    /// w from a file: [1, w_dim] or [1, n, w_dim], .npy or .npz
+    /// w from a file: [1, w_dim] or [1, n, w_dim], .npy or .npz; or rosinality's or network
+    /// bending's .pt; the file's own noise, where it has some, is the constant noise
     #[arg(long, value_name = "FILE")]
     pub(crate) latent: Option<PathBuf>,
 }
@@ -275,6 +299,9 @@ pub(crate) struct PerformArgs {
     /// Seed, instead of the scene's
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
+    /// Stay at this saved latent instead of walking; any file that `still --latent` takes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) latent: Option<PathBuf>,
     /// End by itself after so many seconds
     #[arg(long, value_name = "SECS")]
     pub(crate) duration: Option<f64>,

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
         Some(path) => Some((path, ClusterFile::load(path)?)),
         None => None,
     };
-    let folder = model::folder(args.model.as_deref(), None)?;
+    let folder = model::folder(args.model.as_deref(), None, args.ort_lib.as_deref())?;
     let runtime = Runtime::load(args.ort_lib.as_deref())?;
     let mut generator = Generator::load(&folder, runtime, args.provider)?;
     let settings = settings(args, &mut generator)?;

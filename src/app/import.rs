@@ -2,23 +2,65 @@
 
 use crate::app::cli::ImportArgs;
 use crate::app::{print, say};
+use crate::generator::Runtime;
+use crate::generator::manifest::{CONTACT_FILE, Precision};
 use crate::import::{self, ImportOptions};
 use std::time::Instant;
 
 pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let started = Instant::now();
-    let report = import::import(&args.checkpoint, &args.out, ImportOptions::default())?;
+    let runtime = match Runtime::load(args.ort_lib.as_deref()) {
+        _ if args.no_verify => None,
+        Ok(runtime) => Some(runtime),
+        Err(error) if args.ort_lib.is_some() => return Err(error.into()),
+        Err(error) => {
+            say(&format!("note: the import is not verified: {error}"));
+            None
+        }
+    };
+    let options = ImportOptions {
+        precision: if args.half {
+            Precision::F16
+        } else {
+            Precision::F32
+        },
+        class: args.class,
+        verify: runtime,
+        contact: true,
+        ..ImportOptions::default()
+    };
+    let report = import::import(&args.checkpoint, &args.out, options)?;
     for note in &report.notes {
         say(&format!("note: {note}"));
     }
     let manifest = &report.manifest;
+    let provenance = &manifest.provenance;
+    let classes = match (manifest.classes, provenance.class) {
+        (0, None) => String::new(),
+        (0, Some(class)) => format!(", class {class}"),
+        (n, _) => format!(", classes 0 to {} (choose with --class)", n - 1),
+    };
     say(&format!(
-        "{} px, {} layers, {:.2} M weights, {:.2} GFLOP a picture, in {:.1} s",
+        "{} layout: {} px, {} layers{classes}, {:.2} M weights, {:.2} GFLOP a picture, in {:.1} s",
+        provenance.layout,
         manifest.resolution,
         manifest.layers.len(),
         report.parameters as f64 / 1e6,
         manifest.flop_per_frame() / 1e9,
         started.elapsed().as_secs_f64()
     ));
+    if let Some(check) = &manifest.verification {
+        say(&format!(
+            "verified: differs from a plain evaluation by {:.1e} of the range ({:.0e} is accepted), \
+             {:.1} MB",
+            check.picture_error,
+            check.tolerance,
+            check.bytes as f64 / 1e6
+        ));
+    }
+    let contact = args.out.join(CONTACT_FILE);
+    if contact.is_file() {
+        say(&format!("seeds 0 to 15: {}", contact.display()));
+    }
     print(&args.out.display().to_string())
 }

@@ -20,6 +20,7 @@ mod recluster;
 mod reload;
 mod render;
 mod render_thread;
+mod save;
 mod sheet;
 mod span;
 mod stage;

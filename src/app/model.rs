@@ -1,7 +1,8 @@
 //! Which model: a folder, a checkpoint that is imported on the way, or the one that comes along.
 
 use crate::app::say;
-use crate::generator::manifest::MANIFEST_FILE;
+use crate::generator::Runtime;
+use crate::generator::manifest::{FORMAT, MANIFEST_FILE};
 use crate::import;
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
@@ -13,12 +14,16 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// When there is none, or a checkpoint cannot be imported.
-pub(crate) fn folder(asked: Option<&Path>, scene: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub(crate) fn folder(
+    asked: Option<&Path>,
+    scene: Option<&Path>,
+    ort_lib: Option<&Path>,
+) -> anyhow::Result<PathBuf> {
     match asked.or(scene) {
         Some(path) if path.is_dir() => Ok(path.to_path_buf()),
-        Some(path) if path.is_file() => cached_import(path),
+        Some(path) if path.is_file() => cached_import(path, ort_lib),
         Some(path) => bail!("{}: no such model folder or checkpoint", path.display()),
-        None => default_model(),
+        None => default_model(ort_lib),
     }
 }
 
@@ -35,18 +40,18 @@ pub(crate) fn bundled(relative: &str) -> Option<PathBuf> {
         .find(|p| p.exists())
 }
 
-fn default_model() -> anyhow::Result<PathBuf> {
+fn default_model(ort_lib: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(folder) = bundled("models/default").filter(|f| f.join(MANIFEST_FILE).is_file()) {
         return Ok(folder);
     }
     let Some(checkpoint) = bundled("models/default/checkpoint.pt") else {
         bail!("no model: give --model DIR, made by `bendwave import CHECKPOINT --out DIR`");
     };
-    cached_import(&checkpoint)
+    cached_import(&checkpoint, ort_lib)
 }
 
 /// Imports a checkpoint into the user's cache, under its hash; the second time it is there.
-fn cached_import(checkpoint: &Path) -> anyhow::Result<PathBuf> {
+fn cached_import(checkpoint: &Path, ort_lib: Option<&Path>) -> anyhow::Result<PathBuf> {
     let mut hasher = Sha256::new();
     let mut file = File::open(checkpoint).with_context(|| checkpoint.display().to_string())?;
     io::copy(&mut file, &mut HashWriter(&mut hasher))
@@ -59,7 +64,7 @@ fn cached_import(checkpoint: &Path) -> anyhow::Result<PathBuf> {
         .collect();
     let cache = dirs::cache_dir()
         .context("the system names no cache folder for this user (HOME is not set?)")?;
-    let name = format!("{hash}-{}", env!("CARGO_PKG_VERSION"));
+    let name = format!("{hash}-{}-{FORMAT}", env!("CARGO_PKG_VERSION"));
     let folder = cache.join("bendwave").join("models").join(name);
     if folder.join(MANIFEST_FILE).is_file() {
         return Ok(folder);
@@ -67,7 +72,11 @@ fn cached_import(checkpoint: &Path) -> anyhow::Result<PathBuf> {
     if let Some(parent) = folder.parent() {
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
-    import::import(checkpoint, &folder, import::ImportOptions::default())?;
+    let options = import::ImportOptions {
+        verify: Runtime::load(ort_lib).ok(),
+        ..import::ImportOptions::default()
+    };
+    import::import(checkpoint, &folder, options)?;
     say(&format!(
         "imported {} into {}",
         checkpoint.display(),

@@ -1,8 +1,9 @@
 //! `bendwave perform`: live, fullscreen.
 
 use crate::app::beats::Beats;
-use crate::app::cli::PerformArgs;
+use crate::app::cli::{LatentArgs, PerformArgs};
 use crate::app::render_thread::{Inputs, Outputs, RenderThread};
+use crate::app::save::LatentSaver;
 use crate::app::stage::{self, Stage};
 use crate::app::{explain_sound_noise, model, print, recluster, reload, say};
 use crate::audio::{self, AnalysisConfig, AudioChoice, LiveAudio};
@@ -14,7 +15,7 @@ use crate::record::{AudioTrack, RecordSettings, Recorder};
 use crate::rt::{latest, thread};
 use crate::scene::{NumberId, Patch};
 use anyhow::{Context, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,7 +37,15 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
     let scene_file = args.scene.as_deref().or(bundled.as_deref());
     let scene = stage::scene(scene_file, args.seed)?;
     let mapping = args.mapping.as_deref().map(Mapping::load).transpose()?;
-    let stage = Stage::set(&args.engine, scene)?;
+    let mut stage = Stage::set(&args.engine, scene)?;
+    if let Some(path) = &args.latent {
+        let at = LatentArgs {
+            seed: None,
+            z: None,
+            latent: Some(path.clone()),
+        };
+        stage.set_latent(&at, false)?;
+    }
 
     let (tap, tapped) = rtrb::RingBuffer::new(TAP_SAMPLES);
     let sound = open_sound(
@@ -48,6 +57,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
 
     let shape = stage.engine.generator().image_shape();
     let (width, height) = (shape.width as u32, shape.height as u32);
+    let w_dim = stage.engine.generator().manifest().w_dim;
     let recorder = match &args.record {
         Some(path) => {
             let mut settings = RecordSettings::live(path, width, height, args.record_fps, 0);
@@ -120,6 +130,8 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             frames: frame_writer,
             stats: stats_writer,
             recorder,
+            latents: LatentSaver::start(PathBuf::new(), w_dim)
+                .context("the thread that saves latents does not start")?,
         },
         f64::from(args.fps),
     );

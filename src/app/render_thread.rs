@@ -8,6 +8,7 @@ use crate::app::beats::Beats;
 use crate::app::perform::Controls;
 use crate::app::recluster::{Recluster, Request};
 use crate::app::reload::{Reloads, Retired};
+use crate::app::save::LatentSaver;
 use crate::app::stage::Stage;
 use crate::audio::LiveAudio;
 use crate::clock::ClockAction;
@@ -54,6 +55,7 @@ pub(crate) struct Outputs {
     pub(crate) frames: Writer<SharedFrame>,
     pub(crate) stats: Writer<Stats>,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) latents: LatentSaver,
 }
 
 /// What is left when the performance is over.
@@ -142,6 +144,7 @@ impl RenderThread {
             }
             self.frame_times.push_back(now.elapsed().as_secs_f32());
             if last_stats.elapsed() >= STATS_EVERY {
+                self.take_saved();
                 last_stats = Instant::now();
                 self.write_stats(started);
             }
@@ -217,6 +220,7 @@ impl RenderThread {
             match command {
                 Command::NextSeed => self.next_seed(),
                 Command::Recluster => self.recluster(),
+                Command::SaveLatent => self.save_latent(),
                 Command::Blackout(on) => self.blackout = on,
                 Command::Pause(on) => self.paused = on,
                 Command::Clock(action, at) => self.act_on_clock(at, action),
@@ -252,6 +256,7 @@ impl RenderThread {
                     match action {
                         "next-seed" => self.next_seed(),
                         "recluster" => self.recluster(),
+                        "save-latent" => self.save_latent(),
                         "blackout" => self.blackout = !self.blackout,
                         "pause" => self.paused = !self.paused,
                         _ => {}
@@ -319,6 +324,21 @@ impl RenderThread {
                 self.message = format!("seed {seed}");
             }
             Err(error) => self.error(format!("{error:#}")),
+        }
+    }
+
+    fn save_latent(&mut self) {
+        if !self.outputs.latents.save(self.stage.engine.saved_latent()) {
+            self.error("too many latents wait to be saved".to_owned());
+        }
+    }
+
+    fn take_saved(&mut self) {
+        while let Some(outcome) = self.outputs.latents.outcome() {
+            match outcome {
+                Ok(path) => self.message = format!("saved {}", path.display()),
+                Err(why) => self.error(format!("the latent is not saved: {why}")),
+            }
         }
     }
 

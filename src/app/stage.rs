@@ -4,7 +4,9 @@ use crate::app::cli::{BendOn, EngineArgs, LatentArgs};
 use crate::app::{model, say};
 use crate::bend::{Bender, ClusterFile, ShaderSources};
 use crate::engine::{self, Engine, Latent};
-use crate::generator::{Generator, GeneratorError, RunMaker, RunPlan, Runs, Runtime, latent};
+use crate::generator::{
+    Generator, GeneratorError, RunMaker, RunOptions, RunPlan, Runs, Runtime, latent,
+};
 use crate::gpu;
 use crate::import;
 use crate::scene::{Patch, Scene};
@@ -29,17 +31,31 @@ impl Stage {
     /// # Errors
     /// When something named is missing or does not fit.
     pub(crate) fn set(args: &EngineArgs, scene: Scene) -> anyhow::Result<Self> {
-        let folder = model::folder(args.model.as_deref(), scene.model.as_deref())?;
+        let folder = model::folder(
+            args.model.as_deref(),
+            scene.model.as_deref(),
+            args.ort_lib.as_deref(),
+        )?;
         let clusters = match args.clusters.as_deref().or(scene.clusters.as_deref()) {
             Some(path) => Some(ClusterFile::load(path)?),
             None => None,
         };
         let runtime = Runtime::load(args.ort_lib.as_deref())?;
-        let generator = Generator::load(&folder, runtime, args.provider)?;
+        let options = RunOptions {
+            aspect: args.aspect.or(scene.aspect).unwrap_or_default(),
+            class: args.class.or(scene.class),
+        };
+        let generator = Generator::load_with(&folder, runtime, args.provider, options)?;
         let patch = patch(&scene, &generator, clusters.as_ref())?;
+        let shape = generator.image_shape();
+        let class = match (generator.manifest().classes, options.class) {
+            (0, _) => String::new(),
+            (n, class) => format!(", class {} of 0 to {}", class.unwrap_or(0), n - 1),
+        };
         say(&format!(
-            "network: {} px, {} layers, on {}",
-            generator.manifest().resolution,
+            "network: {}×{} px, {} layers{class}, on {}",
+            shape.width,
+            shape.height,
             generator.manifest().layers.len(),
             generator.provider()
         ));
@@ -107,12 +123,15 @@ impl Stage {
     /// When a file does not hold one for this model.
     pub(crate) fn set_latent(&mut self, args: &LatentArgs, truncate: bool) -> anyhow::Result<()> {
         let manifest = self.engine.generator().manifest();
-        let (z_dim, w_dim) = (manifest.z_dim, manifest.w_dim);
-        let latents = self.engine.generator().latents();
+        let z_dim = manifest.z_dim;
         let latent = if let Some(path) = &args.z {
             Latent::Z(latent::z_from_file(path, z_dim)?)
         } else if let Some(path) = &args.latent {
-            let styles = latent::w_from_file(path, latents, w_dim)?;
+            let saved = import::read_latent(path, manifest)?;
+            if let Some(noise) = saved.noise {
+                self.engine.set_const_noise(noise);
+            }
+            let styles = saved.styles;
             Latent::W { styles, truncate }
         } else if let Some(seed) = args.seed {
             Latent::Z(latent::z_from_seed(seed, z_dim))

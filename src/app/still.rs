@@ -5,6 +5,7 @@ use crate::app::stage::{self, Stage};
 use crate::app::{print, say};
 use crate::frame::Frame;
 use crate::generator::npy;
+use crate::import;
 use crate::param::Drive;
 use crate::signal::Snapshot;
 use anyhow::{Context, bail};
@@ -29,6 +30,11 @@ pub(crate) fn run(args: &StillArgs) -> anyhow::Result<()> {
     stage.engine.frame(&Snapshot::SILENCE, 0.0)?;
     if let Some(message) = stage.engine.take_message() {
         bail!("{message}");
+    }
+    if let Some(path) = &args.save_latent {
+        let w_dim = stage.engine.generator().manifest().w_dim;
+        import::write_latent(path, &stage.engine.saved_latent(), w_dim)?;
+        print(&path.display().to_string())?;
     }
     let image = stage.engine.generator().image();
     if let Some(path) = &args.raw {

@@ -6,6 +6,7 @@ mod walk;
 
 use crate::bend::{Bend, BendError, Bender, FrameTime, MAX_PARAMS, Mask};
 use crate::generator::{BoundRuns, Generator, GeneratorError, RunPlan, Runs, latent};
+use crate::import::SavedLatent;
 use crate::param::{DriveState, ModulatorBank, Values};
 use crate::scene::{NumberId, Patch, PatchBend};
 use crate::signal::Snapshot;
@@ -47,6 +48,8 @@ pub struct Engine {
     patch: Patch,
     latent: Latent,
     modulators: ModulatorBank,
+    /// Constant noise that came with a latent.
+    noise: Option<Vec<Vec<f32>>>,
     states: Vec<DriveState>,
     values: Vec<f32>,
     /// What controllers say; wins over the scene's drive.
@@ -128,6 +131,7 @@ impl Engine {
             patch: Patch::default(),
             latent: Latent::Walk,
             modulators: ModulatorBank::default(),
+            noise: None,
             states: Vec::new(),
             values: Vec::new(),
             held: Vec::new(),
@@ -336,6 +340,26 @@ impl Engine {
     /// A number as of the last frame.
     pub fn value(&self, number: NumberId) -> f32 {
         self.values.get(number.index()).copied().unwrap_or(0.0)
+    }
+
+    /// Puts other constant noise in the place of the model's, one square map for each layer. Maps of
+    /// other sizes leave the model's in place, and a message.
+    pub fn set_const_noise(&mut self, noise: Vec<Vec<f32>>) {
+        match self.generator.set_const_noise(noise.clone()) {
+            Ok(()) => self.noise = Some(noise),
+            Err(layer) => {
+                self.message = Some(format!("the noise of layer {layer} has another size"));
+            }
+        }
+    }
+
+    /// What the last frame was made of, to be loaded again: its styles after truncation, and the
+    /// constant noise if it is not the model's own.
+    pub fn saved_latent(&self) -> SavedLatent {
+        SavedLatent {
+            styles: self.styles.clone(),
+            noise: self.noise.clone(),
+        }
     }
 
     /// Copies the last frame's styles, `latents · w_dim` values, after truncation.

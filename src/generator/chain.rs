@@ -1,5 +1,6 @@
 //! The chain of segments.
 
+use crate::generator::aspect::{Aspect, START};
 use crate::generator::manifest::{self, FileEntry, Manifest};
 use crate::generator::noise::{self, NoiseMode};
 use crate::generator::npy::{self, NpyError};
@@ -26,6 +27,14 @@ pub enum GeneratorError {
         /// What is wrong.
         why: String,
     },
+    /// It has no such class.
+    #[error("{path}: {why}", path = path.display())]
+    Class {
+        /// The model folder.
+        path: PathBuf,
+        /// What it has instead.
+        why: String,
+    },
     /// Its noise cannot be read.
     #[error(transparent)]
     Noise(#[from] NpyError),
@@ -47,6 +56,15 @@ pub enum GeneratorError {
         /// What it said.
         why: String,
     },
+}
+
+/// How a model is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Proportions of the picture.
+    pub aspect: Aspect,
+    /// Class of a conditional model; `None` is class 0.
+    pub class: Option<usize>,
 }
 
 struct Stage {
@@ -79,11 +97,11 @@ impl Stage {
         if let Some(noise) = tensors.noise.get(index) {
             residence.refresh(binding, "noise", noise).map_err(failed)?;
         }
-        if index > 0 {
-            residence
-                .refresh(binding, "x_in", &tensors.maps[index - 1])
-                .map_err(failed)?;
-        }
+        let before = match index {
+            0 => tensors.start,
+            _ => &tensors.maps[index - 1],
+        };
+        residence.refresh(binding, "x_in", before).map_err(failed)?;
         // Odd layers, and the last stage (whose index is odd too), read the newest skip.
         if index % 2 == 1 && index > 1 {
             let skip = &tensors.rgb[index / 2 - 1];
@@ -110,9 +128,14 @@ pub struct Generator {
     folder: PathBuf,
     report: ProviderReport,
     residence: Residence,
+    aspect: Aspect,
     mapping_network: Stage,
     z: Shared,
+    /// One-hot, \[1, classes\], of a conditional model.
+    class: Option<Shared>,
     w: Shared,
+    /// The constant, of the picture's proportions.
+    start: Shared,
     /// One per layer, then `to_rgb`.
     stages: Vec<Stage>,
     /// `style` of each stage, [1, w_dim].
@@ -130,7 +153,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Loads a model folder, checks every file's hash and prepares everything a frame needs.
+    /// Loads a model folder for square pictures, as [`Self::load_with`].
     ///
     /// # Errors
     /// When the folder is damaged or no provider of the choice runs it.
@@ -139,7 +162,21 @@ impl Generator {
         runtime: &Runtime,
         choice: ProviderChoice,
     ) -> Result<Self, GeneratorError> {
+        Self::load_with(folder, runtime, choice, RunOptions::default())
+    }
+
+    /// Loads a model folder, checks every file's hash and prepares everything a frame needs.
+    ///
+    /// # Errors
+    /// When the folder is damaged, lacks the class, or no provider of the choice runs it.
+    pub fn load_with(
+        folder: &Path,
+        runtime: &Runtime,
+        choice: ProviderChoice,
+        options: RunOptions,
+    ) -> Result<Self, GeneratorError> {
         let files = ModelFiles::read(folder)?;
+        check_class(folder, files.manifest.classes, options.class)?;
         let mut passed_over = Vec::new();
         let mut last = None;
         for provider in choice.candidates() {
@@ -154,7 +191,7 @@ impl Generator {
                 }
                 continue;
             }
-            match Self::with_provider(folder, &files, runtime, provider, false) {
+            match Self::with_provider(folder, &files, runtime, provider, options, false) {
                 Ok(mut generator) => {
                     generator.report.passed_over = passed_over;
                     return Ok(generator);
@@ -181,12 +218,18 @@ impl Generator {
     /// When the folder is damaged.
     pub fn load_aside(folder: &Path, runtime: &Runtime) -> Result<Self, GeneratorError> {
         let files = ModelFiles::read(folder)?;
-        Self::with_provider(folder, &files, runtime, Provider::Cpu, true).map_err(|why| {
-            GeneratorError::Provider {
-                path: folder.to_path_buf(),
-                provider: Provider::Cpu,
-                why,
-            }
+        Self::with_provider(
+            folder,
+            &files,
+            runtime,
+            Provider::Cpu,
+            RunOptions::default(),
+            true,
+        )
+        .map_err(|why| GeneratorError::Provider {
+            path: folder.to_path_buf(),
+            provider: Provider::Cpu,
+            why,
         })
     }
 
@@ -195,14 +238,20 @@ impl Generator {
         files: &ModelFiles,
         runtime: &Runtime,
         provider: Provider,
+        RunOptions { aspect, class }: RunOptions,
         aside: bool,
     ) -> Result<Self, String> {
         let text = |e: ort::Error| e.to_string();
         let manifest = &files.manifest;
+        let dims = named_dims(manifest.resolution, aspect);
+        let map_dims = |channels: usize, resolution: usize| {
+            let [rows, columns] = aspect.size_at(resolution);
+            [1, channels, rows, columns]
+        };
         let residence = Residence::of(provider);
         let stage = |entry: &FileEntry, bytes: &[u8]| -> Result<Stage, String> {
             let session = provider
-                .session(runtime, bytes, aside)
+                .session(runtime, bytes, &dims, aside)
                 .map_err(|e| format!("{}: {e}", entry.file))?;
             let binding = session.create_binding().map_err(text)?;
             Ok(Stage {
@@ -224,6 +273,18 @@ impl Generator {
             .binding
             .bind_output("w", &mut w.tensor)
             .map_err(text)?;
+        let class = match manifest.classes {
+            0 => None,
+            classes => {
+                let mut one_hot = allocate(&[1, classes])?;
+                one_hot.values_mut()[class.unwrap_or(0)] = 1.0;
+                let bind = &mut mapping_network.binding;
+                bind.bind_input("class", &one_hot.tensor).map_err(text)?;
+                Some(one_hot)
+            }
+        };
+        let mut start = allocate(&map_dims(files.constant.len() / (START * START), START))?;
+        aspect.start(&files.constant, start.values_mut());
 
         let count = manifest.layers.len();
         let mut stages = Vec::with_capacity(count + 1);
@@ -240,18 +301,17 @@ impl Generator {
             let bind = &mut stage.binding;
             let side = layer.resolution;
             let style = allocate(&[1, manifest.w_dim])?;
-            let layer_noise = allocate(&[1, 1, side, side])?;
-            let mut layer_maps = allocate(&[1, layer.channels, side, side])?;
+            let layer_noise = allocate(&map_dims(1, side))?;
+            let mut layer_maps = allocate(&map_dims(layer.channels, side))?;
             bind.bind_input("style", &style.tensor).map_err(text)?;
             bind.bind_input("noise", &layer_noise.tensor)
                 .map_err(text)?;
             bind.bind_output("x", &mut layer_maps.tensor)
                 .map_err(text)?;
-            if let Some(before) = maps.last() {
-                bind.bind_input("x_in", &before.tensor).map_err(text)?;
-            }
+            let before = maps.last().unwrap_or(&start);
+            bind.bind_input("x_in", &before.tensor).map_err(text)?;
             if index % 2 == 1 {
-                let mut skip = allocate(&[1, 3, side / 2, side / 2])?;
+                let mut skip = allocate(&map_dims(3, side / 2))?;
                 if let Some(before) = rgb.last() {
                     bind.bind_input("rgb_in", &before.tensor).map_err(text)?;
                 }
@@ -265,7 +325,7 @@ impl Generator {
         }
         let mut last = stage(&manifest.to_rgb, &files.to_rgb)?;
         let style = allocate(&[1, manifest.w_dim])?;
-        let mut image = allocate(&[1, 3, manifest.resolution, manifest.resolution])?;
+        let mut image = allocate(&map_dims(3, manifest.resolution))?;
         last.binding
             .bind_input("style", &style.tensor)
             .map_err(text)?;
@@ -294,9 +354,12 @@ impl Generator {
                 passed_over: Vec::new(),
             },
             residence,
+            aspect,
             mapping_network,
             z,
+            class,
             w,
+            start,
             stages,
             styles,
             maps,
@@ -325,9 +388,19 @@ impl Generator {
         &self.folder
     }
 
-    /// The model's constant noise by layer.
+    /// The model's constant noise by layer, of the square picture.
     pub(super) fn noise_const(&self) -> &[Vec<f32>] {
         &self.noise_const
+    }
+
+    /// The constant, of the picture's proportions.
+    pub(super) const fn start(&self) -> &Shared {
+        &self.start
+    }
+
+    /// The picture's proportions.
+    pub const fn aspect(&self) -> Aspect {
+        self.aspect
     }
 
     /// Which provider runs, and why.
@@ -342,11 +415,8 @@ impl Generator {
 
     /// Shape of a layer's feature maps.
     pub fn layer_shape(&self, layer: usize) -> Option<MapShape> {
-        self.manifest.layers.get(layer).map(|l| MapShape {
-            channels: l.channels,
-            height: l.resolution,
-            width: l.resolution,
-        })
+        let layer = self.manifest.layers.get(layer)?;
+        Some(self.aspect.shape_at(layer.resolution, layer.channels))
     }
 
     /// Shapes of all layers' feature maps.
@@ -355,13 +425,22 @@ impl Generator {
     }
 
     /// Shape of the picture: 3 channels.
-    pub const fn image_shape(&self) -> MapShape {
-        let side = self.manifest.resolution;
-        MapShape {
-            channels: 3,
-            height: side,
-            width: side,
+    pub fn image_shape(&self) -> MapShape {
+        self.aspect.shape_at(self.manifest.resolution, 3)
+    }
+
+    /// Chooses the class of what [`Self::map`] gives from now on.
+    ///
+    /// # Errors
+    /// When the model has no such class.
+    pub fn set_class(&mut self, class: usize) -> Result<(), GeneratorError> {
+        check_class(&self.folder, self.manifest.classes, Some(class))?;
+        if let Some(one_hot) = &mut self.class {
+            let values = one_hot.values_mut();
+            values.fill(0.0);
+            values[class] = 1.0;
         }
+        Ok(())
     }
 
     /// Runs the mapping network: z (`z_dim` values) to w (`w_dim` values), without truncation.
@@ -373,6 +452,11 @@ impl Generator {
         self.residence
             .refresh(&mut self.mapping_network.binding, "z", &self.z)
             .map_err(|e| run_error("mapping_network", &e))?;
+        if let Some(class) = &self.class {
+            self.residence
+                .refresh(&mut self.mapping_network.binding, "class", class)
+                .map_err(|e| run_error("mapping_network", &e))?;
+        }
         self.mapping_network.run()?;
         Ok(self.w.values())
     }
@@ -386,11 +470,32 @@ impl Generator {
         for (layer, shared) in self.noise.iter_mut().enumerate() {
             let values = shared.values_mut();
             match mode {
-                NoiseMode::Const => values.copy_from_slice(&self.noise_const[layer]),
+                NoiseMode::Const => {
+                    let resolution = self.manifest.layers[layer].resolution;
+                    self.aspect
+                        .noise(&self.noise_const[layer], resolution, values);
+                }
                 NoiseMode::Random => noise::fill_random(values, layer, frame),
                 NoiseMode::None => values.fill(0.0),
             }
         }
+    }
+
+    /// Puts other constant noise in the place of the model's, one square map for each layer.
+    ///
+    /// # Errors
+    /// Gives the first layer whose map has another size.
+    pub fn set_const_noise(&mut self, noise: Vec<Vec<f32>>) -> Result<(), usize> {
+        let layers = &self.manifest.layers;
+        for (layer, entry) in layers.iter().enumerate() {
+            let wanted = entry.resolution * entry.resolution;
+            if noise.get(layer).is_none_or(|map| map.len() != wanted) {
+                return Err(layer);
+            }
+        }
+        self.noise_const = noise;
+        self.noise_mode = None;
+        Ok(())
     }
 
     /// Makes a picture from `latents() · w_dim` style values. After each layer's activation, before
@@ -418,6 +523,7 @@ impl Generator {
             stages[index].run_on(index, residence, tensors)
         };
         let mut tensors = Tensors {
+            start: &self.start,
             styles: &self.styles,
             noise: &self.noise,
             maps: &mut self.maps,
@@ -443,6 +549,7 @@ impl Generator {
     ) -> Result<&[f32], GeneratorError> {
         let first = if self.runs.is_some() { 0 } else { first };
         let tensors = Tensors {
+            start: &self.start,
             styles: &self.styles,
             noise: &self.noise,
             maps: &mut self.maps,
@@ -472,6 +579,7 @@ impl Generator {
         let before = self.runs.take();
         if let Some(runs) = runs {
             let mut tensors = Tensors {
+                start: &self.start,
                 styles: &self.styles,
                 noise: &self.noise,
                 maps: &mut self.maps,
@@ -495,10 +603,51 @@ pub(super) fn run_error(stage: &str, error: &ort::Error) -> GeneratorError {
     }
 }
 
+/// The graphs' named dimensions, as [`manifest`] lists them, with their sizes.
+pub(super) fn named_dims(resolution: usize, aspect: Aspect) -> Vec<(String, usize)> {
+    let sizes = (START.trailing_zeros()..=resolution.trailing_zeros()).map(|log| 1 << log);
+    sizes
+        .flat_map(|r: usize| {
+            let [rows, columns] = aspect.size_at(r);
+            [
+                (manifest::height_name(r), rows),
+                (manifest::width_name(r), columns),
+            ]
+        })
+        .collect()
+}
+
+fn check_class(folder: &Path, classes: usize, class: Option<usize>) -> Result<(), GeneratorError> {
+    let why = match (classes, class) {
+        (_, None) => return Ok(()),
+        (0, Some(class)) => format!("there is no class {class}: the model has no classes"),
+        (n, Some(class)) if class >= n => {
+            format!(
+                "there is no class {class}: the model's classes are 0 to {}",
+                n - 1
+            )
+        }
+        _ => return Ok(()),
+    };
+    Err(GeneratorError::Class {
+        path: folder.to_path_buf(),
+        why,
+    })
+}
+
+/// Checks a model folder's files without running them.
+///
+/// # Errors
+/// When one is missing, damaged or contradicts another.
+pub fn check_folder(folder: &Path) -> Result<Manifest, GeneratorError> {
+    ModelFiles::read(folder).map(|files| files.manifest)
+}
+
 /// A model folder's files, read and checked.
 struct ModelFiles {
     manifest: Manifest,
     mapping_network: Vec<u8>,
+    constant: Vec<f32>,
     segments: Vec<Vec<u8>>,
     to_rgb: Vec<u8>,
     noise: Vec<Vec<f32>>,
@@ -512,6 +661,15 @@ impl ModelFiles {
             &manifest.mapping_network.file,
             &manifest.mapping_network.sha256,
         )?;
+        let entry = &manifest.constant;
+        checked(folder, &entry.file, &entry.sha256)?;
+        let constant = npy::read(&folder.join(&entry.file))?;
+        let [1, 1..=8192, START, START] = constant.shape[..] else {
+            return Err(GeneratorError::Folder {
+                path: folder.join(&entry.file),
+                why: format!("has shape {:?}, not [1, C, 4, 4]", constant.shape),
+            });
+        };
         let segments = manifest
             .layers
             .iter()
@@ -543,6 +701,7 @@ impl ModelFiles {
         Ok(Self {
             manifest,
             mapping_network,
+            constant: constant.data,
             segments,
             to_rgb,
             noise,
@@ -561,14 +720,18 @@ fn read_manifest(folder: &Path) -> Result<Manifest, GeneratorError> {
         why,
     };
     let text = fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
-    let manifest: Manifest = serde_yaml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-    if manifest.format != manifest::FORMAT {
-        return Err(wrong(format!(
-            "format: {} is not the {} that this version of bendwave reads",
-            manifest.format,
-            manifest::FORMAT
-        )));
+    // The format first: a folder of another format has other keys.
+    let yaml: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    match yaml.get("format").and_then(serde_yaml::Value::as_u64) {
+        Some(format) if format != u64::from(manifest::FORMAT) => {
+            return Err(wrong(format!(
+                "format: {format} is not the {} that this version of bendwave reads",
+                manifest::FORMAT
+            )));
+        }
+        _ => {}
     }
+    let manifest: Manifest = serde_yaml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     let r = manifest.resolution;
     if !r.is_power_of_two() || !(8..=LARGEST_RESOLUTION).contains(&r) {
         return Err(wrong(format!(
@@ -594,6 +757,9 @@ fn read_manifest(folder: &Path) -> Result<Manifest, GeneratorError> {
     let sizes = 1..=65536;
     if !sizes.contains(&manifest.z_dim) || !sizes.contains(&manifest.w_dim) {
         return Err(wrong("z_dim, w_dim: must be 1 to 65536".to_owned()));
+    }
+    if manifest.classes > 65536 {
+        return Err(wrong("classes: must be at most 65536".to_owned()));
     }
     if manifest.w_avg.len() != manifest.w_dim || !manifest.w_avg.iter().all(|x| x.is_finite()) {
         return Err(wrong(format!(

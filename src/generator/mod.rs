@@ -4,6 +4,7 @@
 //! [`Generator`] runs them, [`latent`] makes and reads z and w, [`manifest`] describes the folder.
 //! Where feature maps live is decided in `residence` alone.
 
+mod aspect;
 mod chain;
 pub mod latent;
 pub mod manifest;
@@ -15,9 +16,10 @@ mod runs;
 mod runtime;
 mod whole;
 
-pub use chain::{Generator, GeneratorError};
+pub use aspect::{Aspect, Fill};
+pub use chain::{Generator, GeneratorError, RunOptions, check_folder};
 pub use noise::NoiseMode;
 pub use provider::{Provider, ProviderChoice, ProviderReport};
 pub use runs::{BoundRuns, RunMaker, RunPlan, Runs};
 pub use runtime::{Runtime, RuntimeError};
-pub use whole::{FusedGenerator, MatrixProduct};
+pub use whole::{FusedGenerator, MatrixProduct, evaluate};

@@ -1,10 +1,12 @@
 //! NumPy's `.npy` and `.npz` files, as 32-bit floats.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read};
+use std::io::{self, BufReader, BufWriter, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use npyz::WriterBuilder;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 /// Largest array read, in bytes: noise of a 1024 px model is 4 MiB.
 const LARGEST_BYTES: u64 = 256 << 20;
@@ -75,6 +77,61 @@ pub fn read_from_npz(path: &Path, name: &str) -> Result<Array, NpyError> {
     let bytes =
         read_bounded(entry).map_err(|e| format_error(path, format!("array `{name}`: {e}")))?;
     parse(&bytes).map_err(|why| format_error(path, format!("array `{name}` {why}")))
+}
+
+/// Whether a `.npz` file has an array of this name.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn has_array(path: &Path, name: &str) -> Result<bool, NpyError> {
+    let file = File::open(path).map_err(io_error(path))?;
+    let zip = zip::ZipArchive::new(BufReader::new(file))
+        .map_err(|e| format_error(path, format!("is no .npz file: {e}")))?;
+    Ok(zip.index_for_name(&format!("{name}.npy")).is_some())
+}
+
+/// Writes a `.npz` file of f4 arrays: name, shape, values. It appears whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_npz(path: &Path, arrays: &[(String, Vec<usize>, &[f32])]) -> Result<(), NpyError> {
+    let part = path.with_extension("npz.part");
+    npz_bytes(arrays)
+        .and_then(|bytes| std::fs::write(&part, bytes))
+        .and_then(|()| std::fs::rename(&part, path))
+        .map_err(io_error(path))
+}
+
+/// A `.npz` file of f4 arrays. No time stamps: the same arrays give the same bytes.
+///
+/// # Errors
+/// When an array has another number of values than its shape.
+pub fn npz_bytes(arrays: &[(String, Vec<usize>, &[f32])]) -> io::Result<Vec<u8>> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    // Weights and noise do not compress.
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for (name, shape, values) in arrays {
+        zip.start_file(format!("{name}.npy"), options)?;
+        zip.write_all(&npy_bytes(shape, values)?)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+/// A `.npy` file of f4.
+///
+/// # Errors
+/// When there is another number of values than in the shape.
+pub fn npy_bytes(shape: &[usize], values: &[f32]) -> io::Result<Vec<u8>> {
+    let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
+    let mut npy = Vec::new();
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(&shape)
+        .writer(&mut npy)
+        .begin_nd()?;
+    writer.extend(values.iter().copied())?;
+    writer.finish()?;
+    Ok(npy)
 }
 
 /// Writes a `.npy` file of f4.

@@ -98,12 +98,15 @@ impl Provider {
         Some(dispatch.error_on_failure())
     }
 
-    /// Makes a session from an ONNX file's bytes. `aside`: its work is done by the thread that runs
-    /// it, at that thread's priority, and not by the pool.
+    /// Makes a session from an ONNX file's bytes. `dims` fixes the graph's named dimensions, so that
+    /// the provider plans for known shapes.
+    /// `aside`: its work is done by the thread that runs it, at that thread's priority, and not by
+    /// the pool.
     pub(super) fn session(
         self,
         runtime: &Runtime,
         onnx: &[u8],
+        dims: &[(String, usize)],
         aside: bool,
     ) -> Result<Session, String> {
         use ort::session::builder::GraphOptimizationLevel;
@@ -111,6 +114,11 @@ impl Provider {
             .map_err(|e| e.to_string())?
             .with_optimization_level(GraphOptimizationLevel::Level3)
             .map_err(|e| e.to_string())?;
+        for (name, size) in dims {
+            builder = builder
+                .with_dimension_override(name, *size as i64)
+                .map_err(|e| e.to_string())?;
+        }
         if aside {
             builder = builder
                 .with_independent_thread_pool()

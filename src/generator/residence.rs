@@ -62,6 +62,10 @@ impl Residence {
 }
 
 impl Shared {
+    pub(super) fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
     pub(super) fn values(&self) -> &[f32] {
         self.tensor.extract_tensor().1
     }

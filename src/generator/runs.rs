@@ -4,7 +4,7 @@
 //! layout that convolutions like, on a GPU the way to host memory and back. Runs are made beside the
 //! chain, which stays as it is and takes over whenever a layer inside of a run is to be bent.
 
-use crate::generator::chain::run_error;
+use crate::generator::chain::{named_dims, run_error};
 use crate::generator::residence::{Residence, Shared};
 use crate::generator::{Generator, GeneratorError, Provider, Runtime};
 use crate::tensor::FeatureMaps;
@@ -52,6 +52,8 @@ pub struct RunMaker {
     pub(super) provider: Provider,
     pub(super) folder: PathBuf,
     pub(super) files: Vec<String>,
+    /// Sizes of the graphs' named dimensions.
+    pub(super) dims: Vec<(String, usize)>,
 }
 
 impl RunMaker {
@@ -82,8 +84,10 @@ impl RunMaker {
                 sessions.push(None);
                 continue;
             }
-            let made = join(run.clone())
-                .and_then(|onnx| self.provider.session(self.runtime, &onnx, false));
+            let made = join(run.clone()).and_then(|onnx| {
+                self.provider
+                    .session(self.runtime, &onnx, &self.dims, false)
+            });
             sessions.push(Some(made.map_err(|why| GeneratorError::Run {
                 stage: name(run),
                 why,
@@ -137,6 +141,7 @@ struct BoundRun {
 
 #[derive(Clone, Copy, Debug)]
 enum Input {
+    Start,
     Style(usize),
     Noise(usize),
     Maps(usize),
@@ -145,6 +150,7 @@ enum Input {
 
 /// The tensors that runs read and write.
 pub(super) struct Tensors<'a> {
+    pub(super) start: &'a Shared,
     pub(super) styles: &'a [Shared],
     pub(super) noise: &'a [Shared],
     pub(super) maps: &'a mut [Shared],
@@ -154,6 +160,7 @@ pub(super) struct Tensors<'a> {
 impl Tensors<'_> {
     fn get(&self, input: Input) -> Option<&Shared> {
         match input {
+            Input::Start => Some(self.start),
             Input::Style(i) => self.styles.get(i),
             Input::Noise(i) => self.noise.get(i),
             Input::Maps(i) => self.maps.get(i),
@@ -235,6 +242,7 @@ impl BoundRun {
                 name.strip_prefix(stem)?.strip_prefix('_')?.parse().ok()
             };
             let input = match name {
+                "x_in" if *run.start() == 0 => Some(Input::Start),
                 "x_in" => Some(Input::Maps(run.start().wrapping_sub(1))),
                 "rgb_in" => Some(Input::Rgb(rgb_before(*run.start()).wrapping_sub(1))),
                 _ => numbered("style")
@@ -281,6 +289,7 @@ impl Generator {
             provider: self.provider().provider,
             folder: self.folder().to_path_buf(),
             files: layers.chain([manifest.to_rgb.file.clone()]).collect(),
+            dims: named_dims(manifest.resolution, self.aspect()),
         }
     }
 }

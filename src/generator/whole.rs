@@ -1,12 +1,14 @@
 //! Whole graphs in one session, for comparison with the chain.
 
+use crate::generator::chain::named_dims;
 use crate::generator::residence::{Residence, Shared};
-use crate::generator::{Generator, GeneratorError, Runtime};
+use crate::generator::{Generator, GeneratorError, Provider, Runtime};
 use ort::session::{IoBinding, Session};
 
 /// A model whose segments were joined into one graph: no bend can reach between its layers.
 ///
-/// Inputs `style_0` … `style_n` \[1, w_dim\] and `noise_0` … \[1, 1, H, W\], output `image`.
+/// Inputs `constant`, `style_0` … `style_n` \[1, w_dim\] and `noise_0` … \[1, 1, H, W\], output
+/// `image`.
 pub struct FusedGenerator {
     graph: BoundGraph,
     w_dim: usize,
@@ -36,23 +38,27 @@ impl FusedGenerator {
         let mut inputs: Vec<(String, Vec<usize>)> = (0..latents)
             .map(|i| (format!("style_{i}"), vec![1, manifest.w_dim]))
             .collect();
+        let aspect = generator.aspect();
         for layer in &manifest.layers {
-            let side = layer.resolution;
-            inputs.push((format!("noise_{}", layer.layer), vec![1, 1, side, side]));
+            let [rows, columns] = aspect.size_at(layer.resolution);
+            inputs.push((format!("noise_{}", layer.layer), vec![1, 1, rows, columns]));
         }
-        let side = manifest.resolution;
+        let start = generator.start();
+        inputs.push(("constant".to_owned(), start.dims().to_vec()));
+        let shape = generator.image_shape();
         let mut graph = BoundGraph::new(
             generator,
             runtime,
             onnx,
             inputs,
-            ("image", vec![1, 3, side, side]),
+            ("image", vec![1, 3, shape.height, shape.width]),
         )?;
         for (layer, values) in generator.noise_const().iter().enumerate() {
-            graph.inputs[latents + layer]
-                .1
-                .values_mut()
-                .copy_from_slice(values);
+            let noise = graph.inputs[latents + layer].1.values_mut();
+            aspect.noise(values, manifest.layers[layer].resolution, noise);
+        }
+        if let Some((_, constant)) = graph.inputs.last_mut() {
+            constant.values_mut().copy_from_slice(start.values());
         }
         Ok(Self {
             graph,
@@ -114,6 +120,41 @@ impl MatrixProduct {
     }
 }
 
+/// Runs a graph once, on the CPU: inputs and output with their names and shapes.
+///
+/// # Errors
+/// When ONNX Runtime refuses the graph, or fails.
+pub fn evaluate(
+    runtime: &Runtime,
+    onnx: &[u8],
+    inputs: &[(&str, &[usize], &[f32])],
+    (output_name, output_dims): (&str, &[usize]),
+) -> Result<Vec<f32>, GeneratorError> {
+    let failed = |why: String| GeneratorError::Run {
+        stage: "a plain graph".to_owned(),
+        why,
+    };
+    let text = |e: ort::Error| failed(e.to_string());
+    let mut session = Provider::Cpu
+        .session(runtime, onnx, &[], false)
+        .map_err(failed)?;
+    let mut binding = session.create_binding().map_err(text)?;
+    let residence = Residence::of(Provider::Cpu);
+    let mut bound = Vec::with_capacity(inputs.len());
+    for (name, dims, values) in inputs {
+        let mut shared = residence.allocate(dims).map_err(text)?;
+        shared.values_mut().copy_from_slice(values);
+        binding.bind_input(*name, &shared.tensor).map_err(text)?;
+        bound.push(shared);
+    }
+    let mut output = residence.allocate(output_dims).map_err(text)?;
+    binding
+        .bind_output(output_name, &mut output.tensor)
+        .map_err(text)?;
+    session.run_binding(&binding).map_err(text)?;
+    Ok(output.values().to_vec())
+}
+
 struct BoundGraph {
     session: Session,
     binding: IoBinding,
@@ -137,7 +178,10 @@ impl BoundGraph {
             why,
         };
         let text = |e: ort::Error| failed(e.to_string());
-        let session = provider.session(runtime, onnx, false).map_err(failed)?;
+        let dims = named_dims(generator.manifest().resolution, generator.aspect());
+        let session = provider
+            .session(runtime, onnx, &dims, false)
+            .map_err(failed)?;
         let mut binding = session.create_binding().map_err(text)?;
         let mut bound = Vec::with_capacity(inputs.len());
         for (name, dims) in inputs {

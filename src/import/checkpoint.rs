@@ -1,6 +1,7 @@
-//! Files of `torch.save`: a pickle that describes the tensors, and their bytes beside it.
+//! Files that hold tensors: `torch.save`, NVIDIA's pickles, safetensors.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use half::{bf16, f16};
 use zip::ZipArchive;
 
 use super::ImportError;
-use super::pickle::{self, Dtype, Node, Pickle, PickleError, Tensor};
+use super::pickle::{self, Dtype, Node, Pickle, PickleError, Storage, Tensor};
+use super::{nested, safetensors};
 
 /// What the first pickle of a legacy file holds.
 const LEGACY_MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
@@ -21,11 +23,24 @@ pub(super) struct Array {
     pub(super) data: Vec<f32>,
 }
 
+/// What a checkpoint is read from.
+pub(super) trait Source: Read + Seek + fmt::Debug {}
+
+impl<T: Read + Seek + fmt::Debug> Source for T {}
+
+/// What a checkpoint holds, but for the tensors' values.
+#[derive(Debug)]
+pub(super) enum Contents {
+    Pickle(Pickle),
+    /// Tensors by name and nothing else.
+    Tensors(HashMap<String, Tensor>),
+}
+
 /// An open checkpoint. Tensors are read when they are asked for.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     pub(super) path: PathBuf,
-    pub(super) pickle: Pickle,
+    pub(super) contents: Contents,
     store: Store,
     /// Bytes that may still be read from storages. Tensors may share storages, so a small file
     /// could ask for much; an honest one asks for each byte about once.
@@ -35,39 +50,50 @@ pub(super) struct Checkpoint {
 #[derive(Debug)]
 enum Store {
     Zip {
-        archive: Box<ZipArchive<BufReader<File>>>,
+        archive: Box<ZipArchive<Box<dyn Source>>>,
         /// Folder of the storages inside, with its slash.
         prefix: String,
     },
     Legacy {
-        file: BufReader<File>,
+        file: Box<dyn Source>,
         /// By key: first byte and number of bytes.
         storages: HashMap<String, (u64, u64)>,
     },
+    /// Everything lies in the pickle, or in a file without one.
+    Whole(Box<dyn Source>),
 }
 
 impl Checkpoint {
-    /// Opens a file of `torch.save`, either format, and reads its pickle.
+    /// Opens a file and reads what describes the tensors.
     ///
     /// # Errors
-    /// When it is no such file, or damaged, or holds something other than plain data.
+    /// When it is of no known kind, or damaged, or holds something other than plain data.
     pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
+        let file = File::open(path).map_err(|e| ImportError::io(path, e))?;
+        Self::from_source(path, Box::new(BufReader::new(file)))
+    }
+
+    /// As [`Self::open`]; `path` is for messages.
+    pub(super) fn from_source(path: &Path, mut file: Box<dyn Source>) -> Result<Self, ImportError> {
         let io = |source| ImportError::io(path, source);
-        let mut file = BufReader::new(File::open(path).map_err(io)?);
-        let file_len = file.get_ref().metadata().map_err(io)?.len();
+        let file_len = file.seek(SeekFrom::End(0)).map_err(io)?;
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
         let mut head = Vec::new();
         (&mut file).take(16).read_to_end(&mut head).map_err(io)?;
         file.seek(SeekFrom::Start(0)).map_err(io)?;
-        let (store, pickle) = if head.starts_with(b"PK\x03\x04") {
+        let (store, contents) = if head.starts_with(b"PK\x03\x04") {
             open_zip(path, file)?
         } else if head.starts_with(b"\x80") {
-            open_legacy(path, file, file_len)?
+            open_pickle(path, file, file_len)?
+        } else if safetensors::is_it(&head, file_len) {
+            let tensors = safetensors::read(path, &mut file, file_len)?;
+            (Store::Whole(file), Contents::Tensors(tensors))
         } else {
             return Err(ImportError::not_a_generator(path, seems(&head)));
         };
         Ok(Self {
             path: path.to_owned(),
-            pickle,
+            contents,
             store,
             budget: file_len.saturating_mul(8).saturating_add(1 << 20),
         })
@@ -80,41 +106,50 @@ impl Checkpoint {
     pub(super) fn read(&mut self, name: &str, tensor: &Tensor) -> Result<Array, ImportError> {
         let path = self.path.clone();
         let wrong = |problem: String| ImportError::tensor(&path, name, problem);
-        let dtype = tensor.storage.dtype;
+        let no_data = || wrong("has no data in the file".to_owned());
+        let beyond = || wrong("reaches beyond its own storage".to_owned());
+        let unreadable = |e: io::Error| wrong(format!("cannot be read: {e}"));
+        let mut place = match &tensor.storage {
+            Storage::Keyed { dtype, key, len } => Place {
+                dtype: *dtype,
+                len: *len,
+                reader: self.store.keyed(key).map_err(wrong)?,
+            },
+            Storage::Plain { dtype, at, len } => {
+                let Store::Whole(file) = &mut self.store else {
+                    return Err(no_data());
+                };
+                file.seek(SeekFrom::Start(*at)).map_err(unreadable)?;
+                Place {
+                    dtype: *dtype,
+                    len: *len,
+                    reader: Box::new(file),
+                }
+            }
+            Storage::Nested(bytes) => {
+                let Store::Whole(file) = &mut self.store else {
+                    return Err(no_data());
+                };
+                nested::open(bytes, file).map_err(|e| match e {
+                    nested::Problem::Pickle(source) => explain(&path, source),
+                    nested::Problem::Shape(what) => wrong(what.to_owned()),
+                })?
+            }
+        };
+        let dtype = place.dtype;
         if let Dtype::Other(_) = dtype {
             return Err(wrong("holds no floating-point numbers".to_owned()));
         }
-        let layout =
-            Layout::of(tensor).ok_or_else(|| wrong("reaches beyond its own storage".to_owned()))?;
+        let layout = Layout::of(tensor, place.len).ok_or_else(beyond)?;
         let skip = tensor.offset.saturating_mul(dtype.size());
         let need = layout.span.saturating_mul(dtype.size());
         self.budget = self
             .budget
             .checked_sub(skip.saturating_add(need))
             .ok_or_else(|| wrong("makes the tensors larger than the file".to_owned()))?;
-        let bytes = match &mut self.store {
-            Store::Zip { archive, prefix } => {
-                let entry = format!("{prefix}data/{}", tensor.storage.key);
-                let mut entry = archive
-                    .by_name(&entry)
-                    .map_err(|e| wrong(format!("has no readable data (`{entry}`: {e})")))?;
-                io::copy(&mut (&mut entry).take(skip), &mut io::sink())
-                    .map_err(|e| wrong(format!("cannot be read: {e}")))?;
-                read_up_to(&mut entry, need)
-            }
-            Store::Legacy { file, storages } => {
-                let &(at, len) = storages
-                    .get(&tensor.storage.key)
-                    .ok_or_else(|| wrong("has no data in the file".to_owned()))?;
-                if skip.saturating_add(need) > len {
-                    return Err(wrong("reaches beyond its own storage".to_owned()));
-                }
-                file.seek(SeekFrom::Start(at + skip))
-                    .map_err(|e| wrong(format!("cannot be read: {e}")))?;
-                read_up_to(file, need)
-            }
-        }
-        .map_err(|e| wrong(format!("cannot be read: {e}")))?;
+        io::copy(&mut (&mut place.reader).take(skip), &mut io::sink()).map_err(unreadable)?;
+        let bytes = read_up_to(&mut place.reader, need).map_err(unreadable)?;
+        drop(place);
         if (bytes.len() as u64) < need {
             return Err(wrong(format!(
                 "needs {need} bytes and {} are there: the file is cut off",
@@ -122,7 +157,8 @@ impl Checkpoint {
             )));
         }
         let values = decode(&bytes, dtype);
-        let data = layout.gather(&values);
+        drop(bytes);
+        let data = layout.gather(values);
         if data.iter().any(|v| !v.is_finite()) {
             return Err(wrong("holds a value that is not finite".to_owned()));
         }
@@ -131,6 +167,36 @@ impl Checkpoint {
             data,
         })
     }
+}
+
+impl Store {
+    /// A storage by its key, ready to be read. `Err` says what is wrong.
+    fn keyed(&mut self, key: &str) -> Result<Box<dyn Read + '_>, String> {
+        match self {
+            Self::Zip { archive, prefix } => {
+                let name = format!("{prefix}data/{key}");
+                match archive.by_name(&name) {
+                    Ok(entry) => Ok(Box::new(entry)),
+                    Err(e) => Err(format!("has no readable data (`{name}`: {e})")),
+                }
+            }
+            Self::Legacy { file, storages } => {
+                let &(at, len) = storages.get(key).ok_or("has no data in the file")?;
+                file.seek(SeekFrom::Start(at))
+                    .map_err(|e| format!("cannot be read: {e}"))?;
+                Ok(Box::new(file.take(len)))
+            }
+            Self::Whole(_) => Err("has no data in the file".to_owned()),
+        }
+    }
+}
+
+/// A storage that is about to be read.
+pub(super) struct Place<'a> {
+    pub(super) dtype: Dtype,
+    /// Number of values that it claims to have.
+    pub(super) len: u64,
+    pub(super) reader: Box<dyn Read + 'a>,
 }
 
 /// Where a tensor's values lie in its storage, checked.
@@ -144,7 +210,7 @@ struct Layout {
 impl Layout {
     /// `None` when it does not fit its storage, or has more values than it (an expanded tensor,
     /// which no state dict holds).
-    fn of(tensor: &Tensor) -> Option<Self> {
+    fn of(tensor: &Tensor, storage_len: u64) -> Option<Self> {
         let mut count = 1_u64;
         let mut last = 0_u64;
         for (&size, &stride) in tensor.size.iter().zip(&tensor.stride) {
@@ -153,7 +219,7 @@ impl Layout {
         }
         let span = if count == 0 { 0 } else { last.checked_add(1)? };
         let end = tensor.offset.checked_add(span)?;
-        if end > tensor.storage.len || count > tensor.storage.len {
+        if end > storage_len || count > storage_len {
             return None;
         }
         let small = |dims: &[u64]| -> Option<Vec<usize>> {
@@ -167,7 +233,7 @@ impl Layout {
     }
 
     /// The values in row-major order.
-    fn gather(&self, values: &[f32]) -> Vec<f32> {
+    fn gather(&self, mut values: Vec<f32>) -> Vec<f32> {
         let count: usize = self.shape.iter().product();
         let mut contiguous = 1;
         let is_contiguous = self.shape.iter().zip(&self.stride).rev().all(|(&n, &s)| {
@@ -176,7 +242,8 @@ impl Layout {
             fits
         });
         if is_contiguous {
-            return values[..count].to_vec();
+            values.truncate(count);
+            return values;
         }
         let mut index = vec![0; self.shape.len()];
         let mut gathered = Vec::with_capacity(count);
@@ -221,7 +288,7 @@ fn decode(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
     }
 }
 
-fn open_zip(path: &Path, file: BufReader<File>) -> Result<(Store, Pickle), ImportError> {
+fn open_zip(path: &Path, file: Box<dyn Source>) -> Result<(Store, Contents), ImportError> {
     let zip = |source| ImportError::Zip {
         path: path.to_owned(),
         source,
@@ -260,26 +327,24 @@ fn open_zip(path: &Path, file: BufReader<File>) -> Result<(Store, Pickle), Impor
         }
     }
     let mut entry = archive.by_name(&format!("{prefix}data.pkl")).map_err(zip)?;
-    let pickle = pickle::read(&mut BufReader::new(&mut entry)).map_err(|e| explain(path, e))?;
+    let pickle = pickle::read(&mut BufReader::new(&mut entry), 0).map_err(|e| explain(path, e))?;
     drop(entry);
     let archive = Box::new(archive);
-    Ok((Store::Zip { archive, prefix }, pickle))
+    Ok((Store::Zip { archive, prefix }, Contents::Pickle(pickle)))
 }
 
-/// Five pickles (magic number, protocol, system, object, keys of the storages), then for each
-/// key an i64 count and that many values.
-fn open_legacy(
+/// A pickle of NVIDIA's, which holds everything, or a legacy file of `torch.save`: five pickles
+/// (magic number, protocol, system, object, keys of the storages), then for each key an i64 count
+/// and that many values.
+fn open_pickle(
     path: &Path,
-    mut file: BufReader<File>,
+    mut file: Box<dyn Source>,
     file_len: u64,
-) -> Result<(Store, Pickle), ImportError> {
-    let mut next = || pickle::read(&mut file).map_err(|e| explain(path, e));
-    let magic = next()?;
-    if !matches!(magic.root(), Node::Int(v) if **v == LEGACY_MAGIC) {
-        return Err(ImportError::not_a_generator(
-            path,
-            "a Python pickle that torch.save did not write",
-        ));
+) -> Result<(Store, Contents), ImportError> {
+    let mut next = || pickle::read(&mut file, file_len).map_err(|e| explain(path, e));
+    let first = next()?;
+    if !is_legacy_magic(&first) {
+        return Ok((Store::Whole(file), Contents::Pickle(first)));
     }
     let _protocol = next()?;
     let _system = next()?;
@@ -287,7 +352,10 @@ fn open_legacy(
     let keys = next()?;
     let sizes: HashMap<&str, u64> = pickle
         .storages()
-        .map(|s| (s.key.as_str(), s.dtype.size()))
+        .filter_map(|s| match s {
+            Storage::Keyed { dtype, key, .. } => Some((key.as_str(), dtype.size())),
+            _ => None,
+        })
         .collect();
     let cut_off =
         |name: &str| ImportError::tensor(path, name, "has no data: the file is cut off".to_owned());
@@ -312,25 +380,25 @@ fn open_legacy(
         storages.insert(key.to_string(), (at, len));
         file.seek(SeekFrom::Start(at + len)).map_err(io)?;
     }
-    Ok((Store::Legacy { file, storages }, pickle))
+    let store = Store::Legacy { file, storages };
+    Ok((store, Contents::Pickle(pickle)))
+}
+
+/// Whether a pickle is the first one of a legacy file.
+pub(super) fn is_legacy_magic(pickle: &Pickle) -> bool {
+    matches!(pickle.root(), Node::Int(v) if **v == LEGACY_MAGIC)
 }
 
 /// Says of a refused class what kind of file holds it.
 fn explain(path: &Path, source: PickleError) -> ImportError {
-    if let PickleError::Refused { module, .. } = &source {
-        if module.starts_with("torch_utils") || module.starts_with("dnnlib.util") {
-            return ImportError::not_a_generator(
-                path,
-                "an NVIDIA network pickle (stylegan2-ada-pytorch or stylegan3); only rosinality's \
-                 layout is read so far",
-            );
-        }
-        if module.starts_with("dnnlib") {
-            return ImportError::not_a_generator(
-                path,
-                "an NVIDIA TensorFlow pickle; convert it with rosinality's convert_weight.py first",
-            );
-        }
+    if let PickleError::Refused { module, .. } = &source
+        && module.starts_with("dnnlib")
+    {
+        return ImportError::not_a_generator(
+            path,
+            "an NVIDIA TensorFlow pickle; convert it first, in a checkout of \
+             stylegan2-ada-pytorch: python legacy.py --source=THIS.pkl --dest=NEW.pkl",
+        );
     }
     ImportError::Pickle {
         path: path.to_owned(),
@@ -340,13 +408,8 @@ fn explain(path: &Path, source: PickleError) -> ImportError {
 
 /// What a file that is neither a zip archive nor a pickle seems to be.
 fn seems(head: &[u8]) -> &'static str {
-    let safetensors = head.len() > 9
-        && head[8] == b'{'
-        && head[..8].last() == Some(&0)
-        && head[..8].iter().any(|&b| b != 0);
     match head {
         [] => "an empty file",
-        _ if safetensors => "a safetensors file; save the generator with torch.save",
         _ if head.starts_with(b"\x89HDF") => "an HDF5 (Keras) file",
         _ if head.starts_with(b"\x89PNG") || head.starts_with(b"\xff\xd8\xff") => "a picture",
         _ if head.starts_with(b"\x93NUMPY") => "a NumPy array",
@@ -359,6 +422,6 @@ fn seems(head: &[u8]) -> &'static str {
         {
             "a text file"
         }
-        _ => "something that torch.save did not write",
+        _ => "no file of torch.save, no pickle of NVIDIA's and no safetensors file",
     }
 }

@@ -2,16 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Cursor, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use npyz::WriterBuilder;
 use sha2::{Digest, Sha256};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
 
 use super::ImportError;
-use crate::generator::manifest::{FORMAT, FileEntry, MANIFEST_FILE, Manifest};
+use crate::generator::manifest::{CONTACT_FILE, FORMAT, FileEntry, MANIFEST_FILE, Manifest};
 
 /// A folder beside the wanted one, removed again unless [`Staging::commit`] puts it in place.
 #[derive(Debug)]
@@ -47,6 +44,35 @@ impl Staging {
             target,
             committed: false,
         })
+    }
+
+    /// Where the files are until [`Self::commit`].
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Bytes of all files so far.
+    ///
+    /// # Errors
+    /// [`ImportError::Io`].
+    pub(super) fn bytes(&self) -> Result<u64, ImportError> {
+        let io = |e| ImportError::io(&self.folder, e);
+        let mut bytes = 0;
+        for entry in fs::read_dir(&self.folder).map_err(io)? {
+            bytes += entry.and_then(|e| e.metadata()).map_err(io)?.len();
+        }
+        Ok(bytes)
+    }
+
+    /// Copies a file of another folder.
+    ///
+    /// # Errors
+    /// [`ImportError::Io`].
+    pub(super) fn copy(&self, from: &Path, name: &str) -> Result<(), ImportError> {
+        let from = from.join(name);
+        fs::copy(&from, self.folder.join(name))
+            .map(drop)
+            .map_err(|e| ImportError::io(&from, e))
     }
 
     /// Writes a file.
@@ -123,6 +149,8 @@ fn is_ours(name: &str) -> bool {
         "mapping_network.onnx",
         "to_rgb.onnx",
         "noise.npz",
+        "constant.npy",
+        CONTACT_FILE,
     ]
     .contains(&name)
         || segment().is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
@@ -190,30 +218,6 @@ fn manifest_text(manifest: &Manifest) -> Result<String, serde_yaml::Error> {
     }
     text.push_str("]\n");
     Ok(text)
-}
-
-/// `noise.npz`: `noise_0`, `noise_1`, …, each \[1, 1, edge, edge\].
-///
-/// # Errors
-/// When an array's length is no square.
-pub(super) fn noise_npz(noise: &[Vec<f32>]) -> io::Result<Vec<u8>> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    // Normal noise does not compress. No time stamp: the same checkpoint gives the same bytes.
-    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    for (i, values) in noise.iter().enumerate() {
-        let side = values.len().isqrt() as u64;
-        let mut npy = Vec::new();
-        let mut writer = npyz::WriteOptions::new()
-            .default_dtype()
-            .shape(&[1, 1, side, side])
-            .writer(&mut npy)
-            .begin_nd()?;
-        writer.extend(values.iter().copied())?;
-        writer.finish()?;
-        zip.start_file(format!("noise_{i}.npy"), options)?;
-        zip.write_all(&npy)?;
-    }
-    Ok(zip.finish()?.into_inner())
 }
 
 /// SHA-256 of a file, read piece by piece.

@@ -8,6 +8,8 @@ use super::onnx::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfo, mod
 
 /// The last output keeps its name.
 const IMAGE: &str = "image";
+/// What the first layer takes.
+const CONSTANT: &str = "constant";
 
 /// Why a chain could not be fused.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +40,7 @@ pub enum FuseError {
 /// model, to be run as one session. No bend can sit between its layers; it is there to compare
 /// with one session for each layer.
 ///
-/// Inputs: `style_{i}` \[1, w_dim\] for the segment at place i (the last is `to_rgb`'s), and
+/// Inputs: `constant` \[1, C, H, W\] for the first segment's `x_in`, `style_{i}` \[1, w_dim\] for the segment at place i (the last is `to_rgb`'s), and
 /// `noise_{L}` \[1, 1, H, W\] for each layer L. Output: `image` \[1, 3, R, R\].
 ///
 /// # Errors
@@ -100,6 +102,13 @@ fn connect(segments: &[impl AsRef<[u8]>], first: usize, ends: Ends) -> Result<Ve
                         ..input.clone()
                     });
                     name
+                }
+                "x_in" if segment == 0 && ends == Ends::Closed => {
+                    fused.input.push(ValueInfo {
+                        name: CONSTANT.to_owned(),
+                        ..input.clone()
+                    });
+                    CONSTANT.to_owned()
                 }
                 other => {
                     let before = other.strip_suffix("_in").unwrap_or(other);

@@ -3,6 +3,7 @@
 //! Field numbers are those of `onnx.proto`. Singular fields that ONNX tests for presence are
 //! options here.
 
+use half::f16;
 use prost::Message;
 
 /// Operator set that the graphs use, and the first IR version that allows it. Every ONNX Runtime
@@ -12,6 +13,7 @@ const IR_VERSION: i64 = 8;
 
 const FLOAT: i32 = 1;
 const INT64: i32 = 7;
+const FLOAT16: i32 = 10;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelProto {
@@ -123,6 +125,22 @@ pub(super) struct Shape {
 pub(super) struct Dimension {
     #[prost(int64, optional, tag = "1")]
     pub(super) value: Option<i64>,
+    #[prost(string, optional, tag = "2")]
+    pub(super) param: Option<String>,
+}
+
+/// One axis of an input or output.
+#[derive(Clone, Debug)]
+pub(super) enum Dim {
+    Size(usize),
+    /// Decided when the graph is loaded.
+    Named(String),
+}
+
+impl From<usize> for Dim {
+    fn from(size: usize) -> Self {
+        Self::Size(size)
+    }
 }
 
 /// An attribute's value.
@@ -150,13 +168,13 @@ impl Graph {
     }
 
     /// Declares an input; gives its name back.
-    pub(super) fn input(&mut self, name: &str, shape: &[usize]) -> String {
+    pub(super) fn input<D: Clone + Into<Dim>>(&mut self, name: &str, shape: &[D]) -> String {
         self.proto.input.push(value_info(name, shape));
         name.to_owned()
     }
 
     /// Declares a value that a node makes as an output.
-    pub(super) fn output(&mut self, name: &str, shape: &[usize]) {
+    pub(super) fn output<D: Clone + Into<Dim>>(&mut self, name: &str, shape: &[D]) {
         self.proto.output.push(value_info(name, shape));
     }
 
@@ -170,6 +188,40 @@ impl Graph {
             raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         });
         name.to_owned()
+    }
+
+    /// Adds a constant of 16-bit floats; gives its name back.
+    pub(super) fn constant_f16(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
+        debug_assert_eq!(shape.iter().product::<usize>(), values.len(), "{name}");
+        self.proto.initializer.push(TensorProto {
+            dims: dims(shape),
+            data_type: FLOAT16,
+            name: name.to_owned(),
+            raw_data: values
+                .iter()
+                .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+                .collect(),
+        });
+        name.to_owned()
+    }
+
+    /// Turns a value into 16-bit floats.
+    pub(super) fn to_f16(&mut self, name: &str, input: &str) -> String {
+        self.cast(name, input, FLOAT16)
+    }
+
+    /// Turns a value into 32-bit floats.
+    pub(super) fn to_f32(&mut self, name: &str, input: &str) -> String {
+        self.cast(name, input, FLOAT)
+    }
+
+    fn cast(&mut self, name: &str, input: &str, kind: i32) -> String {
+        self.node(
+            "Cast",
+            name,
+            &[input],
+            &[("to", Attr::Int(i64::from(kind)))],
+        )
     }
 
     /// Adds a node; gives the name of its value, which is the node's too, back.
@@ -190,15 +242,20 @@ impl Graph {
         name.to_owned()
     }
 
+    /// Adds a constant of whole numbers; gives its name back.
+    pub(super) fn integers(&mut self, name: &str, values: &[i64]) -> String {
+        self.proto.initializer.push(TensorProto {
+            dims: vec![values.len() as i64],
+            data_type: INT64,
+            name: name.to_owned(),
+            raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        });
+        name.to_owned()
+    }
+
     /// Gives a value another shape with as many values.
     pub(super) fn reshape(&mut self, name: &str, input: &str, shape: &[usize]) -> String {
-        let target = format!("{name}_shape");
-        self.proto.initializer.push(TensorProto {
-            dims: vec![shape.len() as i64],
-            data_type: INT64,
-            name: target.clone(),
-            raw_data: dims(shape).iter().flat_map(|v| v.to_le_bytes()).collect(),
-        });
+        let target = self.integers(&format!("{name}_shape"), &dims(shape));
         self.node("Reshape", name, &[input, &target], &[])
     }
 
@@ -226,10 +283,19 @@ fn dims(shape: &[usize]) -> Vec<i64> {
     shape.iter().map(|&d| d as i64).collect()
 }
 
-fn value_info(name: &str, shape: &[usize]) -> ValueInfo {
-    let dim = dims(shape)
-        .into_iter()
-        .map(|d| Dimension { value: Some(d) })
+fn value_info<D: Clone + Into<Dim>>(name: &str, shape: &[D]) -> ValueInfo {
+    let dim = shape
+        .iter()
+        .map(|dim| match dim.clone().into() {
+            Dim::Size(size) => Dimension {
+                value: Some(size as i64),
+                param: None,
+            },
+            Dim::Named(name) => Dimension {
+                value: None,
+                param: Some(name),
+            },
+        })
         .collect();
     ValueInfo {
         name: name.to_owned(),

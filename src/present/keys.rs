@@ -15,6 +15,7 @@ pub(super) enum Action {
     NextSeed,
     Clock(ClockAction),
     Recluster,
+    SaveLatent,
 }
 
 /// All keys: letter for the letters, name, action, what it does.
@@ -46,6 +47,7 @@ const KEYS: &[(&str, Action, &str)] = &[
         "another clock: auto, tracker, tap, midi",
     ),
     ("G", Action::Recluster, "clusters of this very picture"),
+    ("L", Action::SaveLatent, "save the latent (still --latent)"),
 ];
 
 /// Keys and their meaning, for help texts.
@@ -75,6 +77,7 @@ pub(super) fn action(logical: &Key, physical: PhysicalKey) -> Option<Action> {
             PhysicalKey::Code(KeyCode::KeyR) => "R",
             PhysicalKey::Code(KeyCode::KeyC) => "C",
             PhysicalKey::Code(KeyCode::KeyG) => "G",
+            PhysicalKey::Code(KeyCode::KeyL) => "L",
             _ => return None,
         }),
         _ => None,

@@ -18,6 +18,8 @@ const MAX_SEEDS: usize = 1024;
 struct SceneFile {
     model: Option<PathBuf>,
     clusters: Option<PathBuf>,
+    aspect: Option<String>,
+    class: Option<usize>,
     seed: Option<u32>,
     noise: Option<NoiseMode>,
     truncation: Option<Drive>,
@@ -98,10 +100,19 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
         walk(file.latent, seed).map_err(|(key, why)| misfit(format!("latent.{key}"), why))?;
     let analysis = file.analysis.unwrap_or_default();
     analysis.check().map_err(|error| wrong(error.to_string()))?;
+    let aspect = file.aspect.map(|text| {
+        text.parse().map_err(|why| SceneError::Fit {
+            path: path.to_path_buf(),
+            key: "aspect".to_owned(),
+            why,
+        })
+    });
     Ok(Scene {
         analysis,
         path: path.to_path_buf(),
         text: text.into(),
+        aspect: aspect.transpose()?,
+        class: file.class,
         model: file.model.map(|p| folder.join(p)),
         clusters: file.clusters.map(|p| folder.join(p)),
         seed,

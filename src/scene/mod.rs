@@ -16,7 +16,7 @@ pub use patch::{NumberId, Patch, PatchBend, PatchMask, PatchNumber};
 
 use crate::audio::AnalysisConfig;
 use crate::bend::{Border, MAX_PARAMS, MaskSpec, Painting, TransformSpec};
-use crate::generator::NoiseMode;
+use crate::generator::{Aspect, NoiseMode};
 use crate::lines;
 use crate::param::{Drive, Modulator};
 use crate::tensor::{MapShape, split_mix};
@@ -37,6 +37,10 @@ pub struct Scene {
     pub model: Option<PathBuf>,
     /// Cluster file, made absolute against the scene's folder.
     pub clusters: Option<PathBuf>,
+    /// Proportions of the picture, if the scene asks for some.
+    pub aspect: Option<Aspect>,
+    /// Class of a conditional model, if the scene asks for one.
+    pub class: Option<usize>,
     /// Seeds random feature choices, and the latent where `latent` names none.
     pub seed: u32,
     /// How often random feature choices were drawn anew; 0 gives those of the seed alone.
@@ -241,6 +245,8 @@ impl Scene {
             text: Arc::default(),
             model: None,
             clusters: None,
+            aspect: None,
+            class: None,
             seed,
             draw: 0,
             noise: NoiseMode::Const,

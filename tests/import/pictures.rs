@@ -17,7 +17,12 @@ use zip::{ZipArchive, ZipWriter};
 
 const TOLERANCE: f32 = 1e-4;
 
-fn picture(net: &mut Generator, w: &[f32], truncation: f32, noise: NoiseMode) -> Vec<f32> {
+pub(super) fn picture(
+    net: &mut Generator,
+    w: &[f32],
+    truncation: f32,
+    noise: NoiseMode,
+) -> Vec<f32> {
     let mut styles = w.repeat(net.latents());
     let w_avg = net.manifest().w_avg.clone();
     latent::truncate(&mut styles, &w_avg, truncation);
@@ -164,7 +169,7 @@ fn one_fused_session_gives_the_picture_of_the_chain() {
     let error = relative_error(fused.synthesize(&styles).unwrap(), chain);
     assert!(error < 1e-5, "{error}");
 
-    assert!(fuse(&segments[1..]).is_err(), "a chain without its head");
+    assert!(fuse(&segments[2..]).is_err(), "a chain without its head");
     assert!(fuse(&[b"no onnx"]).is_err());
     let none: [&[u8]; 0] = [];
     assert!(fuse(&none).is_err());

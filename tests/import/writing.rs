@@ -1,7 +1,8 @@
 //! What an import leaves behind.
 
-use super::{fixture, import, load};
-use bendwave::generator::manifest::{MANIFEST_FILE, Manifest};
+use super::{fixture, given, import, load};
+use bendwave::generator::Runtime;
+use bendwave::generator::manifest::{MANIFEST_FILE, Manifest, Precision};
 use bendwave::import::{ImportError, ImportOptions};
 use std::fs;
 use std::path::Path;
@@ -67,7 +68,10 @@ fn the_same_file_gives_the_same_bytes_and_a_seed_other_noise() {
         bendwave::import::import(
             &fixture("tiny-trained-legacy.pt"),
             &parent.path().join(name),
-            ImportOptions { seed },
+            ImportOptions {
+                seed,
+                ..Default::default()
+            },
         )
         .unwrap()
         .manifest
@@ -140,4 +144,68 @@ fn random_checkpoints_of_any_shape_load() {
         assert_eq!(image.len(), 3 * report.manifest.resolution.pow(2));
         assert!(image.iter().all(|v| v.is_finite()));
     }
+}
+
+#[test]
+fn an_import_is_checked_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, precision, least) in [
+        (fixture("tiny.pt"), Precision::F32, 0.0),
+        (given("ada-p2.pkl"), Precision::F32, 0.0),
+        (given("conditional-p3.pkl"), Precision::F32, 0.0),
+        (given("ada-p4.pkl"), Precision::F16, 1e-5),
+    ] {
+        let options = ImportOptions {
+            precision,
+            verify: Some(Runtime::load(None).unwrap()),
+            contact: true,
+            ..ImportOptions::default()
+        };
+        let out = folder.path().join("model");
+        let report = bendwave::import::import(&file, &out, options).unwrap();
+        let check = report.manifest.verification.unwrap();
+        println!("{}: {check:?}", file.display());
+        let most = if precision == Precision::F16 {
+            1e-2
+        } else {
+            1e-5
+        };
+        assert!((least..most).contains(&check.picture_error), "{check:?}");
+        assert!(check.worst_layer_error <= most, "{check:?}");
+        assert!(check.bytes > 50_000 && check.secs > 0.0, "{check:?}");
+        let text = fs::read_to_string(out.join("model.yaml")).unwrap();
+        assert!(text.contains("picture_error"), "{text}");
+        let png = fs::read(out.join("contact.png")).unwrap();
+        // 4 by 4 pictures of 32 pixels.
+        assert_eq!(png[16..24], [0, 0, 0, 128, 0, 0, 0, 128]);
+    }
+}
+
+#[test]
+fn a_model_folder_is_copied_unchanged() {
+    let parent = tempfile::tempdir().unwrap();
+    let (first, second) = (parent.path().join("a"), parent.path().join("b"));
+    import(&given("conditional-p3.pkl"), &first);
+    let report = import(&first, &second);
+    assert_eq!(report.manifest.classes, 3);
+    assert_eq!(names(&first), names(&second));
+    for name in names(&first) {
+        assert_eq!(
+            fs::read(first.join(&name)).unwrap(),
+            fs::read(second.join(&name)).unwrap(),
+            "{name}"
+        );
+    }
+    let half = ImportOptions {
+        precision: Precision::F16,
+        ..ImportOptions::default()
+    };
+    let error = bendwave::import::import(&first, &second, half).unwrap_err();
+    assert!(error.to_string().contains("--half"), "{error}");
+    // A damaged folder is not passed on.
+    fs::write(first.join("to_rgb.onnx"), "x").unwrap();
+    let out = parent.path().join("c");
+    let error = bendwave::import::import(&first, &out, Default::default()).unwrap_err();
+    assert!(error.to_string().contains("to_rgb.onnx"), "{error}");
+    assert!(!out.exists());
 }

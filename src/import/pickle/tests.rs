@@ -1,7 +1,7 @@
-use super::{Dtype, MAX_VALUES, Node, Pickle, PickleError, read};
+use super::{Dtype, MAX_VALUES, Node, Pickle, PickleError, Storage, read};
 
 fn load(bytes: &[u8]) -> Result<Pickle, PickleError> {
-    read(&mut &*bytes)
+    read(&mut &*bytes, 0)
 }
 
 /// `{"t": tensor, "n": -1}` as torch writes it, by hand.
@@ -23,8 +23,12 @@ fn a_tensor_is_read() {
     let Node::Tensor(tensor) = entries[0].1 else {
         panic!("{entries:?}");
     };
-    assert_eq!(tensor.storage.dtype, Dtype::F16);
-    assert_eq!((tensor.storage.key.as_str(), tensor.storage.len), ("7", 12));
+    let storage = Storage::Keyed {
+        dtype: Dtype::F16,
+        key: "7".to_owned(),
+        len: 12,
+    };
+    assert_eq!(tensor.storage, storage);
     assert_eq!(tensor.offset, 2);
     assert_eq!((&*tensor.size, &*tensor.stride), (&[2, 5][..], &[1, 2][..]));
     assert!(matches!(entries[1].1, Node::Int(v) if **v == -1));

@@ -1,252 +1,21 @@
-//! A pickle reader that builds data and runs nothing.
-//!
-//! It knows the opcodes of protocols 2 to 5 and an allow-list of names ([`Global`]), the ones that
-//! checkpoints need. Another name ends the reading with an error that says which. Values lie in one
-//! arena and refer to each other by number, so depth costs no stack, and what is memoised is never
-//! copied. All that is allocated is bounded by the bytes read and by the limits below.
+//! The machine that a pickle is a program for, with calls limited to the allow-list.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
+use std::sync::Arc;
 
-/// Most bytes of one pickle. Tensors lie outside it; a real checkpoint needs under 1 MiB.
-const MAX_BYTES: u64 = 64 << 20;
-/// Most values in one pickle, and most places on its stack.
-const MAX_VALUES: usize = 2 << 20;
-/// Most dimensions of a tensor.
-const MAX_DIMS: usize = 8;
-/// Longest key of a storage.
-const MAX_KEY_BYTES: usize = 64;
+use super::{
+    Bytes, Global, Id, MAX_BYTES, MAX_DIMS, MAX_KEPT_BYTES, MAX_KEY_BYTES, MAX_VALUES, Node,
+    NumpyDtype, Pickle, PickleError, Span, Storage, Tensor,
+};
 
-/// Why a pickle could not be read. Offsets count from the start of the pickle.
-#[derive(Debug, thiserror::Error)]
-pub enum PickleError {
-    /// The bytes end before the pickle does.
-    #[error("it ends in the middle of its pickle, at byte {at}: the file is cut off")]
-    Truncated {
-        /// Where.
-        at: u64,
-    },
-    /// It names a class or function outside the allow-list.
-    #[error("it holds a `{module}.{name}`, which is refused: only plain data is read from a file")]
-    Refused {
-        /// Python module.
-        module: String,
-        /// Class or function.
-        name: String,
-    },
-    /// An opcode outside protocols 2 to 5, or one that is not plain data.
-    #[error("unknown or unsupported pickle opcode 0x{code:02x} at byte {at}")]
-    Opcode {
-        /// The opcode.
-        code: u8,
-        /// Where.
-        at: u64,
-    },
-    /// Anything else that no pickler writes.
-    #[error("malformed pickle at byte {at}: {what}")]
-    Malformed {
-        /// Where.
-        at: u64,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// More than any checkpoint needs.
-    #[error("the pickle is too large: over {limit} {what}")]
-    TooLarge {
-        /// Of what.
-        what: &'static str,
-        /// The limit.
-        limit: u64,
-    },
-    /// The file could not be read.
-    #[error("cannot read: {0}")]
-    Io(#[from] io::Error),
-}
-
-/// Type of a tensor's values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dtype {
-    F64,
-    F32,
-    F16,
-    Bf16,
-    /// Not a float; with its size in bytes.
-    Other(u8),
-}
-
-impl Dtype {
-    /// Bytes of one value.
-    pub(super) const fn size(self) -> u64 {
-        match self {
-            Self::F64 => 8,
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-            Self::Other(size) => size as u64,
-        }
-    }
-
-    fn of_storage(class: &str) -> Option<Self> {
-        Some(match class {
-            "DoubleStorage" => Self::F64,
-            "FloatStorage" => Self::F32,
-            "HalfStorage" => Self::F16,
-            "BFloat16Storage" => Self::Bf16,
-            "LongStorage" => Self::Other(8),
-            "IntStorage" => Self::Other(4),
-            "ShortStorage" => Self::Other(2),
-            "CharStorage" | "ByteStorage" | "BoolStorage" => Self::Other(1),
-            _ => return None,
-        })
-    }
-}
-
-/// The allow-list: every class and function that a pickle may name, and what becomes of it.
-/// Another checkpoint layout adds its names here and in [`Reader::reduce`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Global {
-    /// A dict.
-    OrderedDict,
-    /// A set.
-    Set,
-    /// Bytes as protocol 2 writes them: a Latin-1 text.
-    Encode,
-    /// `torch._utils._rebuild_tensor` and `_v2`: a view of a storage.
-    RebuildTensor,
-    /// `torch._utils._rebuild_parameter`: the tensor inside.
-    RebuildParameter,
-    /// Class of a storage.
-    Storage(Dtype),
-    /// Plain data that the importer has no use for: known to be there, not kept.
-    Inert,
-}
-
-impl Global {
-    fn find(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("builtins" | "__builtin__", "set" | "frozenset") => Self::Set,
-            ("_codecs", "encode") => Self::Encode,
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("argparse", "Namespace") => Self::Inert,
-            ("torch", "Size") => Self::Inert,
-            ("torch", "device") => Self::Inert,
-            ("torch", "float32" | "float16" | "bfloat16" | "float64") => Self::Inert,
-            ("torch" | "torch.cuda", class) => Self::Storage(Dtype::of_storage(class)?),
-            _ => return None,
-        })
-    }
-}
-
-/// Number of a value in its [`Pickle`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Id(u32);
-
-/// A torch storage, named by a persistent id: a block of values elsewhere in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Storage {
-    pub(super) dtype: Dtype,
-    pub(super) key: String,
-    /// Number of values that it claims to have.
-    pub(super) len: u64,
-}
-
-/// A view of a storage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tensor {
-    pub(super) storage: Storage,
-    /// First value, counted in values.
-    pub(super) offset: u64,
-    pub(super) size: Vec<u64>,
-    /// Counted in values.
-    pub(super) stride: Vec<u64>,
-}
-
-/// One value.
-#[derive(Debug)]
-pub(super) enum Node {
-    None,
-    Bool,
-    Int(Box<i128>),
-    Float,
-    Str(Box<str>),
-    Bytes,
-    List(Vec<Id>),
-    Tuple(Vec<Id>),
-    Set,
-    Dict(Vec<(Id, Id)>),
-    Global(Global),
-    Storage(Box<Storage>),
-    Tensor(Box<Tensor>),
-    /// An object of a [`Global::Inert`] class.
-    Object,
-}
-
-/// A pickle's values.
-#[derive(Debug)]
-pub(super) struct Pickle {
-    nodes: Vec<Node>,
-    root: Id,
-    /// Storages in the order of their persistent ids, repeats included.
-    storages: Vec<Id>,
-}
-
-impl Pickle {
-    /// The value of a number.
-    pub(super) fn node(&self, id: Id) -> &Node {
-        // Ids are made by the reader of this pickle only; the fallback is for a mixed-up id.
-        self.nodes.get(id.0 as usize).unwrap_or(&Node::None)
-    }
-
-    /// The whole.
-    pub(super) fn root(&self) -> &Node {
-        self.node(self.root)
-    }
-
-    /// The storages that it refers to.
-    pub(super) fn storages(&self) -> impl Iterator<Item = &Storage> {
-        self.storages.iter().filter_map(|&id| match self.node(id) {
-            Node::Storage(s) => Some(&**s),
-            _ => None,
-        })
-    }
-
-    /// The pairs of a dict whose keys are texts, in file order.
-    pub(super) fn entries<'a>(
-        &'a self,
-        dict: &'a Node,
-    ) -> impl Iterator<Item = (&'a str, &'a Node)> {
-        let pairs: &[(Id, Id)] = match dict {
-            Node::Dict(pairs) => pairs,
-            _ => &[],
-        };
-        pairs.iter().filter_map(|&(k, v)| match self.node(k) {
-            Node::Str(key) => Some((&**key, self.node(v))),
-            _ => None,
-        })
-    }
-}
-
-/// Reads one pickle, and no byte beyond its end.
-///
-/// # Errors
-/// See [`PickleError`].
-pub(super) fn read(input: &mut dyn Read) -> Result<Pickle, PickleError> {
-    Reader {
-        input,
-        at: 0,
-        nodes: Vec::new(),
-        stack: Vec::new(),
-        marks: Vec::new(),
-        memo: HashMap::new(),
-        storages: Vec::new(),
-    }
-    .run()
-}
-
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     input: &'a mut dyn Read,
     at: u64,
+    /// Bytes that were read into memory.
+    taken: u64,
+    /// Bytes that may still be skipped.
+    skippable: u64,
     nodes: Vec<Node>,
     stack: Vec<Id>,
     /// Stack heights.
@@ -257,8 +26,23 @@ struct Reader<'a> {
 
 type Step<T = ()> = Result<T, PickleError>;
 
-impl Reader<'_> {
-    fn run(mut self) -> Step<Pickle> {
+impl<'a> Reader<'a> {
+    /// A reader of the next pickle of `input`; `skippable` bytes may be passed over in it.
+    pub(super) fn new(input: &'a mut dyn Read, skippable: u64) -> Self {
+        Self {
+            input,
+            at: 0,
+            taken: 0,
+            skippable,
+            nodes: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+            storages: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Step<Pickle> {
         loop {
             let [code] = self.array()?;
             if code == b'.' {
@@ -328,8 +112,8 @@ impl Reader<'_> {
                 self.long(len)?;
             }
             b'G' => {
-                self.array::<8>()?;
-                self.new_node(Node::Float)?;
+                let value = f64::from_be_bytes(self.array()?);
+                self.new_node(Node::Float(value))?;
             }
 
             b'X' | b'T' => {
@@ -468,7 +252,10 @@ impl Reader<'_> {
                 self.pop()?;
                 let target = self.top()?;
                 // A state dict's `_metadata` and a Namespace's values: nothing of use.
-                if !matches!(self.node(target), Node::Dict(_) | Node::Object) {
+                if !matches!(
+                    self.node(target),
+                    Node::Dict(_) | Node::Object | Node::NumpyDtype(_)
+                ) {
                     return Err(self.malformed("a state for what has none"));
                 }
             }
@@ -491,13 +278,17 @@ impl Reader<'_> {
         let Node::Tuple(args) = self.node(args) else {
             return Err(self.malformed("arguments that are no tuple"));
         };
+        // No call needs more.
+        let args: Vec<Id> = args.iter().take(8).copied().collect();
         let node = match (callable, args.as_slice()) {
             (Global::OrderedDict, []) => Node::Dict(Vec::new()),
             // Python 2 writes a list of [key, value] lists.
             (Global::OrderedDict, &[list]) => {
-                let Node::List(list) = self.node(list) else {
+                let Node::List(list) = &self.nodes[list.0 as usize] else {
                     return Err(self.malformed("a dict from what is no list"));
                 };
+                // One list may be named by many calls.
+                self.taken = charged(self.taken, 16 * list.len() as u64)?;
                 let mut pairs = Vec::with_capacity(list.len());
                 for &pair in list {
                     match self.node(pair) {
@@ -510,7 +301,7 @@ impl Reader<'_> {
                 Node::Dict(pairs)
             }
             (Global::Set, _) => Node::Set,
-            (Global::Encode, _) => Node::Bytes,
+            (Global::Encode, &[text, ..]) => self.encode(text)?,
             (Global::Inert, _) => Node::Object,
             (Global::RebuildTensor, args) => Node::Tensor(Box::new(self.tensor(args)?)),
             (Global::RebuildParameter, &[inner, ..])
@@ -518,9 +309,79 @@ impl Reader<'_> {
             {
                 return self.push(inner);
             }
+            (Global::LoadFromBytes, &[bytes]) => match self.node(bytes) {
+                Node::Bytes(bytes) => Node::Storage(Box::new(Storage::Nested((**bytes).clone()))),
+                _ => return Err(self.malformed("a storage from what is no bytes")),
+            },
+            (Global::Persistent, &[meta]) => self.module(meta)?,
+            (Global::NumpyDtype, &[name, ..]) => Node::NumpyDtype(match self.node(name) {
+                Node::Str(name) => match &**name {
+                    "f8" | "<f8" => NumpyDtype::F64,
+                    "f4" | "<f4" => NumpyDtype::F32,
+                    "i8" | "<i8" => NumpyDtype::I64,
+                    "i4" | "<i4" => NumpyDtype::I32,
+                    _ => NumpyDtype::Other,
+                },
+                _ => NumpyDtype::Other,
+            }),
+            (Global::NumpyScalar, &[dtype, bytes]) => self.numpy_scalar(dtype, bytes),
             _ => return Err(self.malformed("wrong arguments of a call")),
         };
         self.new_node(node)
+    }
+
+    /// Bytes of a text whose characters are all below 256.
+    fn encode(&mut self, text: Id) -> Step<Node> {
+        let bytes = match &self.nodes[text.0 as usize] {
+            Node::Str(text) => {
+                // One text may be named by many calls.
+                self.taken = charged(self.taken, text.len() as u64)?;
+                let bytes: Option<Arc<[u8]>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
+                Bytes::Kept(bytes.ok_or_else(|| self.malformed("bytes that are no Latin-1"))?)
+            }
+            Node::LongText(span) => Bytes::Span(Span {
+                latin1: true,
+                ..**span
+            }),
+            _ => return Err(self.malformed("bytes from what is no text")),
+        };
+        Ok(Node::Bytes(Box::new(bytes)))
+    }
+
+    /// A module from `{type, version, module_src, class_name, state}`.
+    fn module(&mut self, meta: Id) -> Step<Node> {
+        let Node::Dict(pairs) = &self.nodes[meta.0 as usize] else {
+            return Err(self.malformed("a persistent object from what is no dict"));
+        };
+        // One dict may be searched by many calls.
+        self.taken = charged(self.taken, pairs.len() as u64)?;
+        let wrong = || self.malformed("a persistent object without class and state");
+        let find = |wanted: &str| {
+            let is_it = |id: Id| matches!(self.node(id), Node::Str(key) if &**key == wanted);
+            pairs.iter().rev().find(|&&(k, _)| is_it(k)).map(|p| p.1)
+        };
+        let (class, state) = find("class_name").zip(find("state")).ok_or_else(wrong)?;
+        Ok(Node::Module { class, state })
+    }
+
+    fn numpy_scalar(&self, dtype: Id, bytes: Id) -> Node {
+        let (&Node::NumpyDtype(dtype), Node::Bytes(bytes)) = (self.node(dtype), self.node(bytes))
+        else {
+            return Node::Object;
+        };
+        let Bytes::Kept(bytes) = &**bytes else {
+            return Node::Object;
+        };
+        let eight = || <[u8; 8]>::try_from(&**bytes).ok();
+        let four = || <[u8; 4]>::try_from(&**bytes).ok();
+        let value = match dtype {
+            NumpyDtype::F64 => eight().map(f64::from_le_bytes),
+            NumpyDtype::F32 => four().map(|b| f64::from(f32::from_le_bytes(b))),
+            NumpyDtype::I64 => eight().map(|b| i64::from_le_bytes(b) as f64),
+            NumpyDtype::I32 => four().map(|b| f64::from(i32::from_le_bytes(b))),
+            NumpyDtype::Other => None,
+        };
+        value.map_or(Node::Object, Node::Float)
     }
 
     fn tensor(&self, args: &[Id]) -> Step<Tensor> {
@@ -586,7 +447,7 @@ impl Reader<'_> {
                 self.malformed("a storage that is a view of another, as only torch 0.x wrote")
             );
         }
-        let storage = Storage {
+        let storage = Storage::Keyed {
             dtype: *dtype,
             key: key.to_string(),
             len,
@@ -647,6 +508,10 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, len: u64) -> Step {
+        if len > MAX_KEPT_BYTES {
+            let span = self.skip(len)?;
+            return self.new_node(Node::LongText(Box::new(span)));
+        }
         let bytes = self.take(len)?;
         // Python also writes lone surrogates, which are of no use in a name.
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -654,8 +519,35 @@ impl Reader<'_> {
     }
 
     fn bytes_node(&mut self, len: u64) -> Step {
-        self.take(len)?;
-        self.new_node(Node::Bytes)
+        let bytes = if len > MAX_KEPT_BYTES {
+            Bytes::Span(self.skip(len)?)
+        } else {
+            Bytes::Kept(self.take(len)?.into())
+        };
+        self.new_node(Node::Bytes(Box::new(bytes)))
+    }
+
+    /// Passes over `len` bytes.
+    fn skip(&mut self, len: u64) -> Step<Span> {
+        let at = self.at;
+        self.skippable = self
+            .skippable
+            .checked_sub(len)
+            .ok_or(PickleError::TooLarge {
+                what: "bytes in one value",
+                limit: MAX_KEPT_BYTES,
+            })?;
+        let mut rest = (&mut *self.input).take(len);
+        let skipped = io::copy(&mut rest, &mut io::sink()).map_err(|e| self.io(e))?;
+        self.at = at.saturating_add(skipped);
+        if skipped < len {
+            return Err(PickleError::Truncated { at: self.at });
+        }
+        Ok(Span {
+            at,
+            len,
+            latin1: false,
+        })
     }
 
     fn memoise(&mut self, index: u32) -> Step {
@@ -772,12 +664,7 @@ impl Reader<'_> {
 
     fn account(&mut self, len: u64) -> Step {
         self.at = self.at.saturating_add(len);
-        if self.at > MAX_BYTES {
-            return Err(PickleError::TooLarge {
-                what: "bytes",
-                limit: MAX_BYTES,
-            });
-        }
+        self.taken = charged(self.taken, len)?;
         Ok(())
     }
 
@@ -792,6 +679,18 @@ impl Reader<'_> {
     fn malformed(&self, what: &'static str) -> PickleError {
         PickleError::Malformed { at: self.at, what }
     }
+}
+
+/// Bytes in memory after `more` were added.
+fn charged(taken: u64, more: u64) -> Step<u64> {
+    let taken = taken.saturating_add(more);
+    if taken > MAX_BYTES {
+        return Err(PickleError::TooLarge {
+            what: "bytes",
+            limit: MAX_BYTES,
+        });
+    }
+    Ok(taken)
 }
 
 fn too_many_values() -> PickleError {
@@ -810,6 +709,3 @@ fn refused(module: &str, name: &str) -> PickleError {
         name: clean(name),
     }
 }
-
-#[cfg(test)]
-mod tests;
