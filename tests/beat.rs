@@ -1,5 +1,6 @@
 //! The whole program: its beat follows a MIDI clock and a finger, and its picture outlives the input.
 
+use crate::perform::difference;
 use crate::support::jack::{JackServer, MidiKeyboard};
 use crate::support::program::{bendwave, text, tiny_model};
 use crate::support::pulse::{MONITOR, Pulse};
@@ -137,13 +138,11 @@ fn the_beat_follows_clock_and_finger_and_the_picture_outlives_the_input() {
     };
     pactl(&["unload-module", "module-null-sink"]);
     show.wait("lost", |_, _, sound| sound.contains("lost; looking for it"));
-    let middle = || display.shot("blink").pixel(160, 120);
-    let mut before = middle();
+    let mut before = display.shot("before");
     for _ in 0..3 {
         before = wait_for("the picture goes on", || {
-            let now = middle();
-            let change: u32 = (0..3).map(|c| u32::from(now[c].abs_diff(before[c]))).sum();
-            (change > 60).then_some(now)
+            let now = display.shot("blink");
+            (difference(&before, &now) > 8.0).then_some(now)
         });
     }
     pactl(&[

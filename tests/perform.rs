@@ -30,7 +30,7 @@ fn write_tone(path: &Path, secs: f32) {
 }
 
 /// Mean absolute difference of two screenshots in 8-bit steps, every third pixel.
-fn difference(a: &Shot, b: &Shot) -> f32 {
+pub(crate) fn difference(a: &Shot, b: &Shot) -> f32 {
     let (mut sum, mut count) = (0u32, 0u32);
     for y in (0..a.height).step_by(3) {
         for x in (0..a.width).step_by(3) {
