@@ -27,6 +27,9 @@ const SILENCE_POWER: f32 = 1e-8;
 /// A band this far below the whole (−40 dB as loudness, 10^(−4·0.3)) is not amplified further.
 const LEAST_BAND_SHARE: f32 = 0.063_1;
 
+/// Sound this far below the recent loud (−50 dB) has no shape or notes worth telling.
+const LEAST_POWER_SHARE: f32 = 1e-5;
+
 /// Corner of the DC blocker in Hz.
 const DC_CORNER_HZ: f64 = 3.0;
 
@@ -102,6 +105,7 @@ pub struct Analyzer {
     peak: Follower,
     recent_loud: Follower,
     gate: Follower,
+    present: Follower,
     flux: Flux,
     onsets: Onsets,
     shape: Shape,
@@ -174,6 +178,7 @@ impl Analyzer {
             peak: Follower::new(hop_secs, 1e-6, 0.1),
             recent_loud: recent_loud(hop_secs),
             gate: Follower::new(hop_secs, 1e-6, 1.0),
+            present: Follower::new(hop_secs, 0.02, 0.15),
             onsets: Onsets::new(hop_secs),
             shape: Shape::new(hop_secs, flux.centres_hz()),
             salience: Salience::new(hop_secs, BANDS),
@@ -244,6 +249,8 @@ impl Analyzer {
         // 1 for music at any level; towards 0 as the last second sinks into silence.
         let above_silence = (self.gate.follow(all_power) / SILENCE_POWER).powi(2);
         let audible = above_silence / (1.0 + above_silence);
+        let least_power = (LEAST_POWER_SHARE * recent_loud).max(f32::MIN_POSITIVE);
+        let present = audible * self.present.follow((all_power / least_power).min(1.0));
         let least_loud = LEAST_BAND_SHARE * loudness(recent_loud);
         let rise = self.flux.update(power, recent_loud.max(SILENCE_POWER));
 
@@ -253,16 +260,16 @@ impl Analyzer {
         self.hop_peak = 0.0;
         values[LOUDNESS] = as_signal(self.loudness.momentary_lufs());
         values[LOUDNESS_SLOW] = as_signal(self.loudness.short_term_lufs());
-        values[PERCUSSIVE] = audible * rise.percussive;
+        values[PERCUSSIVE] = present * rise.percussive;
         for bands in [&mut self.bands, &mut self.bark, &mut self.own_bands] {
             bands.write(audible, least_loud, values);
         }
         self.onsets.update(audible, &rise, values);
         self.shape
-            .update(audible, self.flux.magnitudes(), rise.all, values);
+            .update(present, self.flux.magnitudes(), rise.all, values);
         self.salience
             .update(audible, least_loud, self.bands.power(), values);
-        self.chroma.update(audible, &mut self.snapshot);
+        self.chroma.update(present, &mut self.snapshot);
         self.snapshot
             .set_beat(self.beat.update(&rise.parts, audible));
         self.snapshot.at_secs = self.frames as f64 / f64::from(self.sample_rate);

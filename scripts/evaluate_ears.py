@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""Beats, tempo, onsets: bendwave's ears beside other trackers, on tracks with known truth.
+
+    python3 -m venv ears && ears/bin/pip install numpy mir_eval mido aubio librosa
+    ears/bin/python scripts/evaluate_ears.py --work /tmp/ears --trackers aubio,librosa
+
+Tracks: `xtask listening-set --set held-out`, and the MIDI files of Debian's openttd-openmsx played by
+fluidsynth with fluid-soundfont-gm; what is not installed is skipped with a message. Each tracker's
+answer is kept in the work folder, so that a second run, with another Python environment for another
+tracker (madmom wants an old numpy), only adds to it. BTrack is a program of your own: --btrack FILE
+reads raw float32 mono at 44.1 kHz and prints a time in seconds for each beat.
+"""
+import argparse
+import bisect
+import glob
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+MIDI = "/usr/share/games/openttd/baseset/openmsx/*.mid"
+FONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
+SECS = 60
+RATE = 44100
+
+
+def midi_truth(path):
+    """Beats and onsets of a MIDI file; None where it is not played on a 4/4 or 2/4 grid."""
+    import mido
+
+    midi = mido.MidiFile(path, clip=True)
+    quarter = midi.ticks_per_beat
+    tempos, signatures, notes, end = [], [], [], 0
+    for track in midi.tracks:
+        tick = 0
+        for event in track:
+            tick += event.time
+            if event.type == "set_tempo":
+                tempos.append((tick, event.tempo))
+            elif event.type == "time_signature":
+                signatures.append((event.numerator, event.denominator))
+            elif event.type == "note_on" and event.velocity > 0:
+                notes.append(tick)
+        end = max(end, tick)
+    if not notes or any(s not in ((4, 4), (2, 4), (2, 2)) for s in signatures):
+        return None
+    sixteenth, triplet = quarter / 4, quarter / 3
+    near = lambda tick, grid: min(tick % grid, grid - tick % grid)
+    on_grid = np.mean([min(near(t, sixteenth), near(t, triplet)) < 0.02 * quarter for t in notes])
+    if on_grid < 0.9:
+        return None
+    tempos = sorted(tempos)
+    if not tempos or tempos[0][0] > 0:
+        tempos.insert(0, (0, 500000))
+    segments, secs = [], 0.0
+    for i, (tick, micros) in enumerate(tempos):
+        if i:
+            secs += (tick - tempos[i - 1][0]) * tempos[i - 1][1] / 1e6 / quarter
+        segments.append((tick, secs, micros))
+    starts = [s[0] for s in segments]
+
+    def at(tick):
+        start, start_secs, micros = segments[bisect.bisect_right(starts, tick) - 1]
+        return start_secs + (tick - start) * micros / 1e6 / quarter, 60e6 / micros
+
+    first, last = min(notes), max(notes)
+    beats = [k * quarter for k in range(-(-first // quarter), last // quarter + 1)]
+    bars = set(signatures) <= {(4, 4)}
+    cut = lambda ticks: [round(at(t)[0], 6) for t in ticks if at(t)[0] < SECS]
+    return {
+        "beats_secs": cut(beats),
+        "downbeats_secs": cut(b for b in beats if b // quarter % 4 == 0) if bars else [],
+        "bpm": [at(b)[1] for b in beats if at(b)[0] < SECS],
+        "onsets_secs": cut(sorted(set(notes))),
+    }
+
+
+def make_tracks(work):
+    synth, midi = os.path.join(work, "synth"), os.path.join(work, "midi")
+    if not glob.glob(synth + "/*.wav"):
+        subprocess.run(
+            ["cargo", "run", "-q", "-p", "xtask", "--", "listening-set", "--set", "held-out", "--out", synth],
+            check=True,
+        )
+    os.makedirs(midi, exist_ok=True)
+    sources = sorted(glob.glob(MIDI))
+    if not sources or not os.path.exists(FONT):
+        print("skipped: MIDI tracks need openttd-openmsx, fluidsynth and fluid-soundfont-gm", file=sys.stderr)
+        return
+    for source in sources:
+        wav = os.path.join(midi, os.path.basename(source)[:-4] + ".wav")
+        truth = None if os.path.exists(wav) else midi_truth(source)
+        if truth is None:
+            continue
+        # fluidsynth does not always stop by itself: the pipe breaks when enough was taken.
+        player = subprocess.Popen(
+            ["fluidsynth", "-ni", "-r", "48000", "-g", "0.6", "-O", "s16", "-T", "raw", "-F", "-", FONT, source],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-y", "-f", "s16le", "-ar", "48000", "-ac", "2", "-i", "-", "-t", str(SECS), wav],
+            stdin=player.stdout,
+            check=True,
+        )
+        player.stdout.close()
+        player.kill()
+        player.wait()
+        with open(wav[:-4] + ".json", "w") as out:
+            json.dump(truth, out)
+
+
+def pcm(path, rate):
+    command = ["ffmpeg", "-v", "error", "-i", path, "-ac", "1", "-ar", str(rate), "-f", "f32le", "-"]
+    return np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, dtype="<f4").copy()
+
+
+def bendwave(path, args):
+    out = path[:-4] + ".analysis"
+    subprocess.run([args.bendwave, "analyze", path, "--out", out], check=True, stderr=subprocess.DEVNULL)
+    heard = json.load(open(out))
+    return {"beats": heard["beats_secs"], "onsets": heard["onsets_secs"], "bars": heard["downbeats_secs"]}
+
+
+def aubio(path, _):
+    import aubio as library
+
+    samples, beats, onsets = pcm(path, RATE), [], []
+    tempo = library.tempo("default", 1024, 512, RATE)
+    onset = library.onset("default", 1024, 512, RATE)
+    for start in range(0, len(samples) - 511, 512):
+        block = samples[start : start + 512]
+        if tempo(block):
+            beats.append(float(tempo.get_last_s()))
+        if onset(block):
+            onsets.append(float(onset.get_last_s()))
+    return {"beats": beats, "onsets": onsets}
+
+
+def btrack(path, args):
+    run = subprocess.run([args.btrack], input=pcm(path, RATE).tobytes(), capture_output=True, check=True)
+    return {"beats": [float(t) for t in run.stdout.split()], "onsets": []}
+
+
+def librosa(path, _):
+    import librosa as library
+
+    samples = pcm(path, 22050)
+    _, beats = library.beat.beat_track(y=samples, sr=22050, units="time")
+    onsets = library.onset.onset_detect(y=samples, sr=22050, units="time")
+    return {"beats": [float(t) for t in beats], "onsets": [float(t) for t in onsets]}
+
+
+def madmom_online(path, _):
+    from madmom.audio.signal import Signal
+    from madmom.features.beats import DBNBeatTrackingProcessor, RNNBeatProcessor
+
+    network = RNNBeatProcessor(online=True, fps=100)
+    # It was made before numpy took these names away.
+    for name, kind in (("float", float), ("int", int), ("bool", bool)):
+        if name not in np.__dict__:
+            setattr(np, name, kind)
+    samples = (32767 * pcm(path, RATE)).astype("<i2")
+    activations = np.ravel(network(Signal(samples, RATE, num_channels=1)))
+    tracker = DBNBeatTrackingProcessor(fps=100, online=True, min_bpm=60, max_bpm=200)
+    beats = []
+    for activation in activations:
+        beats.extend(np.atleast_1d(tracker.process_online(np.array([activation]), reset=False)))
+    return {"beats": [float(t) for t in beats], "onsets": []}
+
+
+TRACKERS = {f.__name__.replace("_", "-"): f for f in (bendwave, btrack, aubio, madmom_online, librosa)}
+
+
+def lock_secs(beats, truth):
+    """When the first eight beats in a row are all there, and not twice as many."""
+    hit = [bool(np.any(np.abs(beats - t) <= 0.07)) for t in truth]
+    for i in range(len(truth) - 8):
+        inside = (beats > truth[i] - 0.1) & (beats < truth[i + 7] + 0.1)
+        if all(hit[i : i + 8]) and inside.sum() <= 9:
+            return truth[i] - truth[0]
+    return np.inf
+
+
+def tempo_right(beats, truth, bpm):
+    """Share of true beats at which the last intervals are within 4 % of the tempo."""
+    right = []
+    for time, tempo in zip(truth, bpm):
+        if time >= 5:
+            known = np.searchsorted(beats, time + 0.07)
+            if known < 3:
+                right.append(False)
+                continue
+            interval = np.median(np.diff(beats[max(0, known - 5) : known]))
+            right.append(abs(60 / interval / tempo - 1) <= 0.04)
+    return np.mean(right) if right else 0.0
+
+
+def table(work):
+    import mir_eval
+
+    print("| tracks | tracker | n | beat F | AMLt | tempo | lock s | locked | onset F | bar F |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for kind in ("synth", "midi"):
+        for tracker in TRACKERS:
+            rows = []
+            for path in sorted(glob.glob(f"{work}/{kind}/*.wav")):
+                answer = f"{path[:-4]}.{tracker}.answer"
+                if not os.path.exists(answer):
+                    continue
+                heard, truth = json.load(open(answer)), json.load(open(path[:-4] + ".json"))
+                late = lambda times: np.array([t for t in times if t >= 5])
+                beats, right = np.array(heard["beats"]), np.array(truth["beats_secs"])
+                score = lambda a, b: mir_eval.beat.f_measure(late(a), late(b)) if len(late(b)) else 0.0
+                enough = len(late(beats)) > 2
+                rows.append(
+                    (
+                        score(right, beats),
+                        mir_eval.beat.continuity(late(right), late(beats))[3] if enough else 0.0,
+                        tempo_right(beats, right, truth["bpm"]),
+                        lock_secs(beats, right),
+                        mir_eval.onset.f_measure(np.array(truth["onsets_secs"]), np.array(heard["onsets"]))[0]
+                        if heard["onsets"]
+                        else np.nan,
+                        score(truth["downbeats_secs"], heard["bars"])
+                        if heard.get("bars") and truth["downbeats_secs"]
+                        else np.nan,
+                    )
+                )
+            if rows:
+                beat, amlt, tempo, lock, onset, bar = np.array(rows).T
+                told = lambda v: "–" if np.all(np.isnan(v)) else f"{np.nanmean(v):.3f}"
+                print(
+                    f"| {kind} | {tracker} | {len(rows)} | {told(beat)} | {told(amlt)} | {np.mean(tempo):.2f} | "
+                    f"{np.median(lock):.1f} | {np.mean(np.isfinite(lock)):.0%} | {told(onset)} | {told(bar)} |"
+                )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", required=True, help="folder for tracks and answers")
+    parser.add_argument("--trackers", default="", help=f"besides bendwave: {', '.join(TRACKERS)}")
+    parser.add_argument("--bendwave", default="target/release/bendwave")
+    parser.add_argument("--btrack", default="btrack")
+    args = parser.parse_args()
+    make_tracks(args.work)
+    for tracker in ["bendwave", *filter(None, args.trackers.split(","))]:
+        for path in sorted(glob.glob(f"{args.work}/*/*.wav")):
+            answer = f"{path[:-4]}.{tracker}.answer"
+            if not os.path.exists(answer):
+                heard = TRACKERS[tracker](path, args)
+                with open(answer, "w") as out:
+                    json.dump(heard, out)
+    table(args.work)
+
+
+if __name__ == "__main__":
+    main()
