@@ -214,7 +214,7 @@ fn a_perturbed_twin_is_noticed() {
         ("dilate", &[2.0], &[2.001]),
         ("blur", &[2.0], &[2.001]),
         ("sharpen", &[1.0], &[1.0, 1.001]),
-        ("feedback", &[1.0], &[1.001]),
+        ("feedback", &[1.0], &[1.02]),
         ("mix", &[1.0], &[1.0, 0.0001]),
     ];
     for transform in TRANSFORMS {
@@ -230,7 +230,9 @@ fn a_perturbed_twin_is_noticed() {
     }
     // Borders and masks.
     for transform in TRANSFORMS.iter().filter(|t| t.border.is_some()) {
-        let params = &variants(transform, &mut 1)[0];
+        // One that reads outside: shrinking does, the first variant of a scale does not.
+        let which = usize::from(transform.name == "scale");
+        let params = &variants(transform, &mut 1)[which];
         for (right, wrong) in [
             (Border::Zero, Border::Replicate),
             (Border::Wrap, Border::Reflect),
