@@ -15,8 +15,9 @@ use follow::Clockwork;
 /// Hops per step of the model.
 const FRAME_HOPS: u32 = 2;
 
-/// After this many seconds of silence the beat is forgotten.
-const FORGET_SECS: f64 = 20.0;
+/// After this many seconds of silence the beat is forgotten. Silence is slow to be believed: about
+/// 16 s after loud music stops.
+const FORGET_SECS: f64 = 6.0;
 
 /// Follows the beat, hop by hop. Never allocates after [`BeatTracker::new`].
 #[derive(Clone, Debug)]
