@@ -225,7 +225,7 @@ fn clusters_of_the_picture_on_show_are_found_beside_it() {
     show.another_than(&bent, "clusters of this picture");
     if cfg!(target_os = "linux") {
         assert_eq!(niceness(show.program.id(), "recluster"), Some(9));
-        assert_eq!(niceness(show.program.id(), "render"), Some(0));
+        assert!(niceness(show.program.id(), "render") < Some(9));
     }
     assert!(show.program.try_wait().unwrap().is_none());
     assert!(!show.log().contains("the last picture stays"));

@@ -3,7 +3,7 @@
 /// How a map goes on beyond its edges, for transforms that read neighbours. Written out for a row
 /// `a b c d`:
 ///
-/// | border | left of it | right of it | OpenCV | SciPy |
+/// | border | left of it | right of it | `OpenCV` | `SciPy` |
 /// |---|---|---|---|---|
 /// | zero | `0 0 0` | `0 0 0` | `BORDER_CONSTANT` | `constant` |
 /// | reflect | `c b a` | `d c b` | `BORDER_REFLECT` | `reflect` |

@@ -100,6 +100,10 @@ pub enum BendError {
 
 /// Carries out bends. Keeps its memory between frames.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one or two of them, made once"
+)]
 pub enum Bender {
     /// Through the CPU twins.
     Cpu(CpuBender),

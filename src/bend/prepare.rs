@@ -151,7 +151,7 @@ pub(super) fn extremum(
 }
 
 /// `x + (g − x) · gain` with g the Gaussian mean: weights exp(−d² / 2σ²) up to d = ⌊4σ + ½⌋, of sum
-/// 1, as SciPy's `gaussian_filter` has them.
+/// 1, as `SciPy`'s `gaussian_filter` has them.
 pub(super) fn blur(
     sigma: f32,
     gain: f32,

@@ -132,7 +132,7 @@ impl FromStr for Aspect {
         };
         let ratio = number(width)? / number(height)?;
         let long = (START as f64 * ratio.max(1.0 / ratio)).round();
-        if !(long <= LONGEST as f64) {
+        if long > LONGEST as f64 {
             return Err(wrong());
         }
         let long = long as usize;

@@ -140,6 +140,7 @@ pub fn evaluate(
         .map_err(failed)?;
     let mut binding = session.create_binding().map_err(text)?;
     let residence = Residence::of(Provider::Cpu);
+    // The binding points into them until the run is over.
     let mut bound = Vec::with_capacity(inputs.len());
     for (name, dims, values) in inputs {
         let mut shared = residence.allocate(dims).map_err(text)?;
@@ -152,6 +153,7 @@ pub fn evaluate(
         .bind_output(output_name, &mut output.tensor)
         .map_err(text)?;
     session.run_binding(&binding).map_err(text)?;
+    drop(bound);
     Ok(output.values().to_vec())
 }
 

@@ -127,7 +127,8 @@ impl Nvidia<'_> {
             .take("synthesis.b4.const", &[channels, 4, 4])?
             .data;
         let mut layers = vec![self.styled_conv("synthesis.b4.conv1", channels, w_dim, 4, false)?];
-        let mut to_rgbs = vec![self.to_rgb("synthesis.b4", layers[0].outputs, w_dim, notes)?];
+        let mut to_rgbs =
+            vec![self.read_to_rgb("synthesis.b4", layers[0].outputs, w_dim, notes)?];
         let mut resolution = 4;
         while self
             .state
@@ -146,7 +147,7 @@ impl Nvidia<'_> {
                 layers.push(self.styled_conv(&name, inputs, w_dim, resolution, up)?);
             }
             let inputs = layers.last().map_or(channels, |l| l.outputs);
-            to_rgbs.push(self.to_rgb(&block, inputs, w_dim, notes)?);
+            to_rgbs.push(self.read_to_rgb(&block, inputs, w_dim, notes)?);
         }
         if resolution == 4 {
             return Err(self.missing("synthesis.b8.conv0.weight"));
@@ -233,7 +234,7 @@ impl Nvidia<'_> {
         })
     }
 
-    fn to_rgb(
+    fn read_to_rgb(
         &mut self,
         block: &str,
         inputs: usize,

@@ -206,12 +206,12 @@ impl Graph {
     }
 
     /// Turns a value into 16-bit floats.
-    pub(super) fn to_f16(&mut self, name: &str, input: &str) -> String {
+    pub(super) fn cast_f16(&mut self, name: &str, input: &str) -> String {
         self.cast(name, input, FLOAT16)
     }
 
     /// Turns a value into 32-bit floats.
-    pub(super) fn to_f32(&mut self, name: &str, input: &str) -> String {
+    pub(super) fn cast_f32(&mut self, name: &str, input: &str) -> String {
         self.cast(name, input, FLOAT)
     }
 

@@ -52,7 +52,9 @@ pub(super) fn read(
     let start = LENGTH_BYTES + len;
     let mut tensors = HashMap::new();
     let mut end = start;
-    for (name, info) in metadata.tensors() {
+    let mut entries: Vec<_> = metadata.tensors().into_iter().collect();
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, info) in entries {
         let (first, behind) = info.data_offsets;
         let size: Vec<u64> = info.shape.iter().map(|&n| n as u64).collect();
         let dtype = match info.dtype {

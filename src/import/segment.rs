@@ -151,10 +151,10 @@ fn styled_conv_f16(g: &mut Graph, out: &str, x: &str, style: &str, noise: &str, 
 
     let s_maps = g.reshape("s_maps", &s, &[1, inputs, 1, 1]);
     let scaled = g.node("Mul", "x_styled", &[x, &s_maps], &[]);
-    let scaled = g.to_f16("x_styled_f16", &scaled);
+    let scaled = g.cast_f16("x_styled_f16", &scaled);
     let maps = convolution(g, &scaled, conv, &weight, Graph::constant_f16);
     let d_maps = demodulation(g, &s, conv, &weight, NORMALISED_DEMOD_EPS);
-    let d_maps = g.to_f16("demod_maps_f16", &d_maps);
+    let d_maps = g.cast_f16("demod_maps_f16", &d_maps);
     let demodulated = g.node("Mul", "demodulated", &[&maps, &d_maps], &[]);
 
     let strength = g.constant(
@@ -163,12 +163,12 @@ fn styled_conv_f16(g: &mut Graph, out: &str, x: &str, style: &str, noise: &str, 
         &times(&[conv.noise_strength], SQRT_2),
     );
     let scaled_noise = g.node("Mul", "noise_scaled", &[noise, &strength], &[]);
-    let scaled_noise = g.to_f16("noise_scaled_f16", &scaled_noise);
+    let scaled_noise = g.cast_f16("noise_scaled_f16", &scaled_noise);
     let noisy = g.node("Add", "noisy", &[&demodulated, &scaled_noise], &[]);
     let bias = g.constant_f16("bias", &[1, outputs, 1, 1], &times(&conv.bias, SQRT_2));
     let biased = g.node("Add", "biased", &[&noisy, &bias], &[]);
     activation(g, "x_f16", &biased, conv.clamp, Graph::constant_f16);
-    g.to_f32(out, "x_f16");
+    g.cast_f32(out, "x_f16");
 }
 
 /// [`Graph::constant`] or [`Graph::constant_f16`].

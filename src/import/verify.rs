@@ -110,11 +110,11 @@ impl Beside<'_> {
             ("x", &maps(conv.outputs, side)),
         )?;
         let error = relative_error(chain, &self.x);
-        // `!(a <= b)`, so that NaN is the worst.
-        if !(error <= self.worst.0) {
+        // NaN is the worst.
+        if error.is_nan() || error > self.worst.0 {
             self.worst = (error, layer);
         }
-        if layer % 2 == 0 {
+        if layer.is_multiple_of(2) {
             let index = layer / 2;
             let rgb_in = maps(3, side / 2);
             let style_dims = [1, w_dim];
@@ -216,7 +216,8 @@ mod tests {
             verify(&net, &mut generator, runtime, &noise, Instant::now(), 0)
         };
         check(&|_| ()).unwrap();
-        let slips: [(&str, &dyn Fn(&mut Network)); 5] = [
+        type Slip<'a> = (&'a str, &'a dyn Fn(&mut Network));
+        let slips: [Slip<'_>; 5] = [
             ("unflipped", &|net| {
                 let weight = &mut net.layers[3].weight;
                 weight.chunks_exact_mut(9).for_each(<[f32]>::reverse);

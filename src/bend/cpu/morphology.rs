@@ -57,10 +57,8 @@ fn disc(
     };
     for row in 0..height + 2 * beyond {
         let row = row as i32 - beyond as i32;
-        let from = match plane.border().place(row, height as i32) {
-            Some(y) => Some(&plane.src[y * width..][..width]),
-            None => None,
-        };
+        let from = plane.border().place(row, height as i32);
+        let from = from.map(|y| &plane.src[y * width..][..width]);
         levels.fill(rows, from, plane.border(), far, pick);
         let first = (row - radius as i32).max(0);
         let last = (row + radius as i32).min(height as i32 - 1);

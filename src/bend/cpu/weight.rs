@@ -10,7 +10,7 @@ pub fn fill(u: &BendUniform, painting: &[f32], out: &mut [f32]) {
         for (x, out) in row.iter_mut().enumerate() {
             let dx = x as i32 as f32 + 0.5 - u.mask_at[0];
             let inside = match u.mask {
-                1 => smooth((u.mask_edge - (dx * dx + dy * dy).sqrt()) * u.mask_slope),
+                1 => smooth((u.mask_edge - dx.hypot(dy)) * u.mask_slope),
                 2 => smooth((dx * u.mask_axis[0] + dy * u.mask_axis[1]) * u.mask_slope + 0.5),
                 3 => picture(u, painting, dx, dy),
                 _ => 1.0,
