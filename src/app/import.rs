@@ -4,7 +4,8 @@ use crate::app::cli::ImportArgs;
 use crate::app::{print, say};
 use crate::generator::Runtime;
 use crate::generator::manifest::{CONTACT_FILE, Precision};
-use crate::import::{self, ImportOptions};
+use crate::import::{self, ImportOptions, Step};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Instant;
 
 pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
@@ -29,7 +30,18 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
         contact: true,
         ..ImportOptions::default()
     };
-    let report = import::import(&args.checkpoint, &args.out, options)?;
+    let bar = bar();
+    let report = import::import_watched(&args.checkpoint, &args.out, options, &mut |step| {
+        if let Step::Picture { done, of } = step {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+            bar.set_message("drawing the contact sheet");
+        } else {
+            bar.set_message("checking the segments");
+        }
+    });
+    bar.finish_and_clear();
+    let report = report?;
     for note in &report.notes {
         say(&format!("note: {note}"));
     }
@@ -63,4 +75,15 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
         say(&format!("seeds 0 to 15: {}", contact.display()));
     }
     print(&args.out.display().to_string())
+}
+
+/// What is done now; nothing where there is no terminal.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos}/{len} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message("reading");
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
 }

@@ -4,6 +4,7 @@ use crate::generator::aspect::{Aspect, START};
 use crate::generator::manifest::{self, FileEntry, Manifest};
 use crate::generator::noise::{self, NoiseMode};
 use crate::generator::npy::{self, NpyError};
+use crate::generator::provider::Workload;
 use crate::generator::residence::{Residence, Shared};
 use crate::generator::runs::{BoundRuns, RunPlan, Runs, Tensors};
 use crate::generator::{Provider, ProviderChoice, ProviderReport, Runtime};
@@ -191,7 +192,7 @@ impl Generator {
                 }
                 continue;
             }
-            match Self::with_provider(folder, &files, runtime, provider, options, false) {
+            match Self::with_provider(folder, &files, runtime, provider, options, Workload::Show) {
                 Ok(mut generator) => {
                     generator.report.passed_over = passed_over;
                     return Ok(generator);
@@ -217,6 +218,22 @@ impl Generator {
     /// # Errors
     /// When the folder is damaged.
     pub fn load_aside(folder: &Path, runtime: &Runtime) -> Result<Self, GeneratorError> {
+        Self::load_for(folder, runtime, Workload::Aside)
+    }
+
+    /// Loads a model folder for a few pictures on the CPU: memory is given back after each segment.
+    ///
+    /// # Errors
+    /// When the folder is damaged.
+    pub(crate) fn load_once(folder: &Path, runtime: &Runtime) -> Result<Self, GeneratorError> {
+        Self::load_for(folder, runtime, Workload::Once)
+    }
+
+    fn load_for(
+        folder: &Path,
+        runtime: &Runtime,
+        workload: Workload,
+    ) -> Result<Self, GeneratorError> {
         let files = ModelFiles::read(folder)?;
         Self::with_provider(
             folder,
@@ -224,7 +241,7 @@ impl Generator {
             runtime,
             Provider::Cpu,
             RunOptions::default(),
-            true,
+            workload,
         )
         .map_err(|why| GeneratorError::Provider {
             path: folder.to_path_buf(),
@@ -239,7 +256,7 @@ impl Generator {
         runtime: &Runtime,
         provider: Provider,
         RunOptions { aspect, class }: RunOptions,
-        aside: bool,
+        workload: Workload,
     ) -> Result<Self, String> {
         let text = |e: ort::Error| e.to_string();
         let manifest = &files.manifest;
@@ -251,7 +268,7 @@ impl Generator {
         let residence = Residence::of(provider);
         let stage = |entry: &FileEntry, bytes: &[u8]| -> Result<Stage, String> {
             let session = provider
-                .session(runtime, bytes, &dims, aside)
+                .session(runtime, bytes, &dims, workload)
                 .map_err(|e| format!("{}: {e}", entry.file))?;
             let binding = session.create_binding().map_err(text)?;
             Ok(Stage {

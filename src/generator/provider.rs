@@ -40,6 +40,18 @@ pub struct ProviderReport {
     pub passed_over: Vec<(Provider, String)>,
 }
 
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Workload {
+    /// A frame after another: memory once taken is kept.
+    Show,
+    /// Beside the show: the thread that calls it does the work, at its priority.
+    Aside,
+    /// A few runs: memory is given back after each. A network of 1024 px takes a third of the
+    /// memory then, and more time.
+    Once,
+}
+
 impl Provider {
     /// All, best first.
     pub const ALL: [Self; 5] = [
@@ -73,7 +85,7 @@ impl Provider {
         .unwrap_or(false)
     }
 
-    fn dispatch(self) -> Option<ExecutionProviderDispatch> {
+    fn dispatch(self, workload: Workload) -> Option<ExecutionProviderDispatch> {
         let dispatch = match self {
             Self::TensorRt => {
                 // Engines take long to build: keep them.
@@ -92,6 +104,9 @@ impl Provider {
             Self::Cuda => ep::CUDA::default().build(),
             Self::CoreMl => ep::CoreML::default().build(),
             Self::DirectMl => ep::DirectML::default().build(),
+            Self::Cpu if workload == Workload::Once => {
+                ep::CPU::default().with_arena_allocator(false).build()
+            }
             Self::Cpu => return None,
         };
         // Without this, a provider that cannot load is passed over in silence.
@@ -100,14 +115,12 @@ impl Provider {
 
     /// Makes a session from an ONNX file's bytes. `dims` fixes the graph's named dimensions, so that
     /// the provider plans for known shapes.
-    /// `aside`: its work is done by the thread that runs it, at that thread's priority, and not by
-    /// the pool.
     pub(super) fn session(
         self,
         runtime: &Runtime,
         onnx: &[u8],
         dims: &[(String, usize)],
-        aside: bool,
+        workload: Workload,
     ) -> Result<Session, String> {
         use ort::session::builder::GraphOptimizationLevel;
         let mut builder = Session::builder(runtime.environment())
@@ -119,14 +132,14 @@ impl Provider {
                 .with_dimension_override(name, *size as i64)
                 .map_err(|e| e.to_string())?;
         }
-        if aside {
+        if workload == Workload::Aside {
             builder = builder
                 .with_independent_thread_pool()
                 .map_err(|e| e.to_string())?
                 .with_intra_threads(1)
                 .map_err(|e| e.to_string())?;
         }
-        if let Some(dispatch) = self.dispatch() {
+        if let Some(dispatch) = self.dispatch(workload) {
             builder = builder
                 .with_execution_providers([dispatch])
                 .map_err(|e| e.to_string())?;

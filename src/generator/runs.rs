@@ -5,6 +5,7 @@
 //! chain, which stays as it is and takes over whenever a layer inside of a run is to be bent.
 
 use crate::generator::chain::{named_dims, run_error};
+use crate::generator::provider::Workload;
 use crate::generator::residence::{Residence, Shared};
 use crate::generator::{Generator, GeneratorError, Provider, Runtime};
 use crate::tensor::FeatureMaps;
@@ -86,7 +87,7 @@ impl RunMaker {
             }
             let made = join(run.clone()).and_then(|onnx| {
                 self.provider
-                    .session(self.runtime, &onnx, &self.dims, false)
+                    .session(self.runtime, &onnx, &self.dims, Workload::Show)
             });
             sessions.push(Some(made.map_err(|why| GeneratorError::Run {
                 stage: name(run),

@@ -1,6 +1,7 @@
 //! Whole graphs in one session, for comparison with the chain.
 
 use crate::generator::chain::named_dims;
+use crate::generator::provider::Workload;
 use crate::generator::residence::{Residence, Shared};
 use crate::generator::{Generator, GeneratorError, Provider, Runtime};
 use ort::session::{IoBinding, Session};
@@ -136,7 +137,7 @@ pub fn evaluate(
     };
     let text = |e: ort::Error| failed(e.to_string());
     let mut session = Provider::Cpu
-        .session(runtime, onnx, &[], false)
+        .session(runtime, onnx, &[], Workload::Once)
         .map_err(failed)?;
     let mut binding = session.create_binding().map_err(text)?;
     let residence = Residence::of(Provider::Cpu);
@@ -182,7 +183,7 @@ impl BoundGraph {
         let text = |e: ort::Error| failed(e.to_string());
         let dims = named_dims(generator.manifest().resolution, generator.aspect());
         let session = provider
-            .session(runtime, onnx, &dims, false)
+            .session(runtime, onnx, &dims, Workload::Show)
             .map_err(failed)?;
         let mut binding = session.create_binding().map_err(text)?;
         let mut bound = Vec::with_capacity(inputs.len());

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::ImportError;
+use super::{ImportError, Step};
 use crate::generator::{Generator, NoiseMode, latent};
 
 /// Pictures in a row and in a column.
@@ -17,7 +17,10 @@ const PSI: f32 = 0.7;
 ///
 /// # Errors
 /// When ONNX Runtime fails.
-pub(super) fn sheet(generator: &mut Generator) -> Result<Vec<u8>, ImportError> {
+pub(super) fn sheet(
+    generator: &mut Generator,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<Vec<u8>, ImportError> {
     let side = generator.manifest().resolution;
     let step = side.div_ceil(CELL);
     let cell = side / step;
@@ -28,6 +31,10 @@ pub(super) fn sheet(generator: &mut Generator) -> Result<Vec<u8>, ImportError> {
     let classes = generator.manifest().classes;
     generator.set_noise(NoiseMode::Const, 0);
     for seed in 0..GRID * GRID {
+        on_step(Step::Picture {
+            done: seed,
+            of: GRID * GRID,
+        });
         if classes > 0 {
             generator.set_class(seed % classes)?;
         }

@@ -49,9 +49,7 @@ use crate::generator::manifest::{
 
 use crate::generator::latent::LatentError;
 use crate::generator::npy::{self, NpyError};
-use crate::generator::{
-    Generator, GeneratorError, Provider, ProviderChoice, Runtime, check_folder,
-};
+use crate::generator::{Generator, GeneratorError, Runtime, check_folder};
 
 /// Choices of an import.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +75,20 @@ pub struct ImportReport {
     pub parameters: usize,
     /// What the checkpoint lacked and how it was filled in, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// What an import does next, for those who wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The segments are written; they are run beside a plain evaluation.
+    Verify,
+    /// Picture `done` of `of` of the contact sheet.
+    Picture {
+        /// How many there are.
+        done: usize,
+        /// How many there will be.
+        of: usize,
+    },
 }
 
 /// Why an import failed. Nothing was written then, and an earlier model is still in place.
@@ -233,6 +245,19 @@ pub fn import(
     out: &Path,
     options: ImportOptions<'_>,
 ) -> Result<ImportReport, ImportError> {
+    import_watched(checkpoint, out, options, &mut |_| ())
+}
+
+/// As [`import`], telling what it does.
+///
+/// # Errors
+/// See [`ImportError`].
+pub fn import_watched(
+    checkpoint: &Path,
+    out: &Path,
+    options: ImportOptions<'_>,
+    on_step: &mut dyn FnMut(Step),
+) -> Result<ImportReport, ImportError> {
     let started = Instant::now();
     folder::check_target(out)?;
     if checkpoint.is_dir() {
@@ -330,8 +355,8 @@ pub fn import(
     staging.write_manifest(&manifest)?;
     let parameters = net.parameters();
     if let Some(runtime) = options.verify {
-        let choice = ProviderChoice::Only(Provider::Cpu);
-        let mut generator = Generator::load(staging.folder(), runtime, choice)?;
+        on_step(Step::Verify);
+        let mut generator = Generator::load_once(staging.folder(), runtime)?;
         let bytes = staging.bytes()?;
         manifest.verification = Some(verify::verify(
             &net,
@@ -343,7 +368,7 @@ pub fn import(
         )?);
         drop((net, noise));
         if options.contact {
-            staging.write(CONTACT_FILE, &contact::sheet(&mut generator)?)?;
+            staging.write(CONTACT_FILE, &contact::sheet(&mut generator, on_step)?)?;
         }
         staging.write_manifest(&manifest)?;
     }
