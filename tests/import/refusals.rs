@@ -66,6 +66,29 @@ fn other_files_are_told_apart() {
     assert!(missing.to_string().contains("/no/such/file.pt"));
 }
 
+/// What the fuzzer kept: each takes another way through the readers.
+#[test]
+fn the_fuzzers_files_end_with_a_network_or_an_error() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let folder = tempfile::tempdir().unwrap();
+    let (mut networks, mut refused) = (0, 0);
+    for entry in fs::read_dir(corpus).unwrap() {
+        let out = folder.path().join("out");
+        match bendwave::import::import(&entry.unwrap().path(), &out, Default::default()) {
+            Ok(_) => {
+                networks += 1;
+                fs::remove_dir_all(&out).unwrap();
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(!error.to_string().is_empty());
+            }
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+    assert!(networks > 5 && refused > 100, "{networks}, {refused}");
+}
+
 #[test]
 fn code_in_a_file_is_named_and_not_run() {
     let marker = std::env::temp_dir().join(format!("bendwave-{}", std::process::id()));
