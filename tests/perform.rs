@@ -61,11 +61,12 @@ fn sound_and_midi_reach_the_picture_in_the_window() {
         &scene,
         "seed: 3\ntransforms:\n\
          - {name: flash, layer: 6, transform: scalar-multiply, params: [{signal: peak, range: [1.0, -2.0]}], features: all, feature-param: null}\n\
-         - {name: knob, layer: 1, transform: scalar-multiply, params: [1.0], features: all, feature-param: null}\n",
+         - {name: knob, layer: 1, transform: scalar-multiply, params: [1.0], features: all, feature-param: null}\n\
+         - {layer: 3, transform: scalar-multiply, params: [-1.0], features: random, feature-param: 0.4}\n",
     )
     .unwrap();
     let mapping = dir.path().join("mapping.yaml");
-    fs::write(&mapping, "controls:\n- {cc: 21, channel: 1, target: knob.factor, range: [1.0, -3.0], smooth_secs: 0}\n").unwrap();
+    fs::write(&mapping, "controls:\n- {cc: 21, channel: 1, target: knob.factor, range: [1.0, -3.0], smooth_secs: 0}\n- {note: 40, target: action.redraw}\n").unwrap();
     let tone = dir.path().join("tone.wav");
     write_tone(&tone, 30.0);
     let video = dir.path().join("take.mp4");
@@ -150,6 +151,12 @@ fn sound_and_midi_reach_the_picture_in_the_window() {
         keyboard.send(&[0xB0, 21, 0]);
         std::thread::sleep(Duration::from_millis(300));
         (difference(&quiet, &display.shot("turned back")) < 1.0).then_some(())
+    });
+
+    // A pad draws the random features anew.
+    keyboard.send(&[0x90, 40, 100]);
+    wait_for("other features change the picture", || {
+        (difference(&quiet, &display.shot("redrawn")) > 3.0).then_some(())
     });
 
     // Escape leaves, the recording is finished and has picture and sound.

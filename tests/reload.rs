@@ -231,6 +231,62 @@ fn clusters_of_the_picture_on_show_are_found_beside_it() {
     assert!(!show.log().contains("the last picture stays"));
 }
 
+fn painted(path: &Path, white: impl Fn(u32) -> bool) {
+    let file = fs::File::create(path).unwrap();
+    let mut encoder = png::Encoder::new(file, 8, 8);
+    encoder.set_color(png::ColorType::Grayscale);
+    let bytes: Vec<u8> = (0..64)
+        .map(|i| if white(i % 8) { 255 } else { 0 })
+        .collect();
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&bytes).unwrap();
+    writer.finish().unwrap();
+}
+
+#[test]
+fn random_features_are_drawn_anew_and_painted_masks_are_watched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scene.yaml");
+    let scene = |share: &str, factor: &str| {
+        format!(
+            "seed: 3\ntransforms:\n\
+             - {{layer: 2, transform: scalar-multiply, params: [-2.0], features: random, feature-param: {share}}}\n\
+             - {{layer: 5, transform: scalar-multiply, params: [{factor}], mask: {{shape: picture, file: mask.png}}}}\n"
+        )
+    };
+    let mask = dir.path().join("mask.png");
+    painted(&mask, |_| false);
+    fs::write(&path, scene("0.4", "1.0")).unwrap();
+    let Some(mut show) = Show::start(dir.path(), &["--scene", text(&path)]) else {
+        return;
+    };
+    let first = show.shot();
+    show.display.key("d");
+    show.said("random features, draw 1");
+    let second = show.another_than(&first, "features drawn anew");
+    // What was drawn stays when the scene is saved; the mask lets nothing through yet.
+    replace(&path, &scene("0.4", "-3.0"));
+    show.said("loaded scene.yaml");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(difference(&second, &show.shot()) < 0.2, "{}", show.log());
+
+    painted(&mask, |x| x < 4);
+    let half = show.another_than(&second, "a mask painted anew");
+    fs::write(&mask, b"no picture").unwrap();
+    show.said("mask.png");
+    show.said("the last good one plays on");
+    assert!(difference(&half, &show.shot()) < 0.2, "{}", show.log());
+    painted(&mask, |_| false);
+    let again = show.another_than(&half, "mended");
+    assert!(difference(&second, &again) < 0.2, "{}", show.log());
+
+    fs::write(&path, "seed: 3\ntransforms: []\n").unwrap();
+    show.another_than(&again, "no bends");
+    show.display.key("d");
+    show.said("draws no features at random");
+    assert!(show.program.try_wait().unwrap().is_none());
+}
+
 /// The niceness of a program's thread: the 19th field of its `stat`.
 fn niceness(program: u32, thread: &str) -> Option<i32> {
     for task in fs::read_dir(format!("/proc/{program}/task")).ok()? {

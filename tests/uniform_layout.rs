@@ -33,7 +33,8 @@ fn bend_uniforms_agree() {
     let rust = fields!(
         BendUniform: size, first_job, amount, matrix, centre, offset, multiply, add, threshold,
         blend, mirror, radius, sign, outer_rows, inner_rows, border, first_tap, field, seed, before,
-        after, fresh, mask, mask_at, mask_axis, mask_edge, mask_slope, mask_invert, painting
+        after, fresh, mask, mask_at, mask_axis, mask_edge, mask_slope, mask_invert, painting, level, levels,
+        padding
     );
     for (stem, source) in SHADERS {
         let (wgsl, span) = layout(&parse(source).unwrap(), "Bend");

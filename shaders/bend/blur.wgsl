@@ -1,4 +1,7 @@
 // Gaussian mean in two passes. Twin: `bend::cpu::blur`.
+//
+// Each invocation makes four neighbours at once: from one distance to the next, both windows of four
+// values move on by one, so that only one new value is read on each side.
 // #include shared/feature_map.wgsl
 
 fn tap(distance: u32) -> f32 {
@@ -16,16 +19,23 @@ fn across(line: u32, x: i32) -> f32 {
 
 @compute @workgroup_size(8, 8)
 fn blur_rows(@builtin(global_invocation_id) id: vec3<u32>) {
-    if outside(id.xy) {
+    let first = id.x * 4u;
+    if outside(vec2(first, id.y)) {
         return;
     }
     let line = plane_start(id.z) + id.y * bend.size.x;
-    let x = i32(id.x);
-    var sum = src[line + id.x] * tap(0u);
-    for (var d = 1u; d <= bend.radius; d++) {
-        sum += (across(line, x - i32(d)) + across(line, x + i32(d))) * tap(d);
+    let x = i32(first);
+    var left = vec4(across(line, x), across(line, x + 1), across(line, x + 2), across(line, x + 3));
+    var right = left;
+    var sum = left * tap(0u);
+    for (var d = 1; d <= i32(bend.radius); d++) {
+        left = vec4(across(line, x - d), left.xyz);
+        right = vec4(right.yzw, across(line, x + 3 + d));
+        sum += (left + right) * tap(u32(d));
     }
-    dst[line + id.x] = sum;
+    for (var i = 0u; i < 4u && first + i < bend.size.x; i++) {
+        dst[line + first + i] = sum[i];
+    }
 }
 
 // Value at a row of the column that starts at `line`.
@@ -38,22 +48,29 @@ fn down(line: u32, y: i32) -> f32 {
 }
 
 // Reads what the rows gave; `dst` still holds the map itself.
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(16, 4)
 fn blur_columns(@builtin(global_invocation_id) id: vec3<u32>) {
-    if outside(id.xy) {
+    let first = id.y * 4u;
+    if outside(vec2(id.x, first)) {
         return;
     }
     let line = plane_start(id.z) + id.x;
-    let y = i32(id.y);
-    var sum = src[line + id.y * bend.size.x] * tap(0u);
-    for (var d = 1u; d <= bend.radius; d++) {
-        sum += (down(line, y - i32(d)) + down(line, y + i32(d))) * tap(d);
+    let y = i32(first);
+    var above = vec4(down(line, y), down(line, y + 1), down(line, y + 2), down(line, y + 3));
+    var below = above;
+    var sum = above * tap(0u);
+    for (var d = 1; d <= i32(bend.radius); d++) {
+        above = vec4(down(line, y - d), above.xyz);
+        below = vec4(below.yzw, down(line, y + 3 + d));
+        sum += (above + below) * tap(u32(d));
     }
-    let i = line + id.y * bend.size.x;
-    let x = dst[i];
-    var result = sum;
-    if bend.multiply != 1.0 {
-        result = clamp(x + (sum - x) * bend.multiply, -LIMIT, LIMIT);
+    for (var i = 0u; i < 4u && first + i < bend.size.y; i++) {
+        let at = line + (first + i) * bend.size.x;
+        let x = dst[at];
+        var result = sum[i];
+        if bend.multiply != 1.0 {
+            result = clamp(x + (result - x) * bend.multiply, -LIMIT, LIMIT);
+        }
+        dst[at] = fade(x, result, weight(vec2(id.x, first + i)));
     }
-    dst[i] = fade(x, result, weight(id.xy));
 }

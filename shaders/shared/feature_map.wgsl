@@ -35,6 +35,9 @@ struct Bend {
     mask_slope: f32,
     mask_invert: f32,
     painting: u32,
+    level: u32,
+    levels: u32,
+    padding: vec2<u32>,
 }
 
 @group(0) @binding(0) var<uniform> bend: Bend;
@@ -42,6 +45,7 @@ struct Bend {
 @group(0) @binding(2) var<storage, read> src: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dst: array<f32>;
 @group(0) @binding(4) var<storage, read_write> memory: array<f32>;
+@group(0) @binding(5) var<storage, read_write> scratch: array<f32>;
 
 // `bend::cpu::LIMIT`, 2⁹⁶.
 const LIMIT: f32 = 0x1p+96f;

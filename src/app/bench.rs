@@ -233,7 +233,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
 
 /// How long something took, again and again.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Times(Vec<f64>);
+pub(crate) struct Times(pub(crate) Vec<f64>);
 
 impl Times {
     pub(crate) fn time<E>(

@@ -3,10 +3,11 @@
 
 use crate::app::bench::Times;
 use crate::app::{bends, print};
-use crate::bend::{Bend, Bender, FrameTime, TRANSFORMS};
+use crate::bend::{Bend, BendError, Bender, FrameTime, StageTimes, TRANSFORMS};
 use crate::gpu::{Gpu, GpuError};
 use crate::tensor::{ChannelSet, FeatureMaps, MapShape};
 use serde_json::{Value, json};
+use std::fmt;
 
 /// Most rounds: a late layer takes a CPU about a second.
 const MOST_ROUNDS: usize = 20;
@@ -27,26 +28,33 @@ pub(crate) fn run(
                 "\n{size}, {:.1} MB, {place}; {rounds} rounds",
                 shape.len() as f64 * 4e-6
             ))?;
+            let staged = match bender {
+                Bender::Gpu(bender) => {
+                    bender.measure_stages();
+                    "     host →      up    bend    down  → host"
+                }
+                Bender::Cpu(_) => "",
+            };
             print(&format!(
-                "{:<18} {:>9} {:>9} {:>9}",
+                "{:<18} {:>9} {:>9} {:>9}{staged}",
                 "", "p50 ms", "p99 ms", "of copy"
             ))?;
             let copy = copy_times(bender, shape, rounds)?;
-            let mut row = |name: &str, times: &Times| -> anyhow::Result<()> {
+            let mut row = |name: &str, times: &Times, stages: &Stages| -> anyhow::Result<()> {
                 let (p50, p99) = (times.at(0.5), times.at(0.99));
                 let ratio = p50 / copy.at(0.5);
                 print(&format!(
-                    "{name:<18} {:>9.2} {:>9.2} {ratio:>9.2}",
+                    "{name:<18} {:>9.2} {:>9.2} {ratio:>9.2}{stages}",
                     p50 * 1e3,
                     p99 * 1e3
                 ))?;
                 rows.push(json!({
                     "size": size, "on": place, "what": name,
-                    "p50_secs": p50, "p99_secs": p99, "of_copy": ratio,
+                    "p50_secs": p50, "p99_secs": p99, "of_copy": ratio, "stages_p50_secs": stages.p50s(),
                 }));
                 Ok(())
             };
-            row("copy", &copy)?;
+            row("copy", &copy, &Stages::default())?;
             for transform in TRANSFORMS {
                 let mut data = noise(shape);
                 let params = transform.resolve(&bends::setting(transform))?;
@@ -56,6 +64,7 @@ pub(crate) fn run(
                 bender.forget();
                 bender.reserve(shape, &bends)?;
                 let mut times = Times::default();
+                let mut stages = Stages::default();
                 let timed = (0..=rounds).try_for_each(|round| {
                     times.time(round > 0, || {
                         let mut maps = FeatureMaps::Host {
@@ -67,18 +76,65 @@ pub(crate) fn run(
                             dt_secs: 1.0 / 60.0,
                         };
                         bender.apply(&mut maps, &bends, time)
-                    })
+                    })?;
+                    if let (Bender::Gpu(bender), true) = (&*bender, round > 0) {
+                        stages.add(bender.stage_times());
+                    }
+                    Ok::<(), BendError>(())
                 });
                 if let Err(error) = timed {
                     // A slow adapter may give a submission up; the others are still to be timed.
                     print(&format!("{:<18} {error}", transform.name))?;
                     continue;
                 }
-                row(transform.name, &times)?;
+                row(transform.name, &times, &stages)?;
             }
         }
     }
     Ok(rows)
+}
+
+/// Times of each stage on a GPU, in the order of the work. Empty for the CPU.
+#[derive(Debug, Default)]
+struct Stages([Times; 5]);
+
+impl Stages {
+    fn add(&mut self, times: Option<StageTimes>) {
+        let Some(t) = times else { return };
+        let stages = [
+            Some(t.to_staging),
+            t.upload,
+            t.bend,
+            t.read_back,
+            Some(t.from_staging),
+        ];
+        for (all, time) in self.0.iter_mut().zip(stages) {
+            all.0.extend(time.map(|t| t.as_secs_f64()));
+        }
+    }
+
+    /// `None` for what the adapter cannot tell.
+    fn p50s(&self) -> Vec<Option<f64>> {
+        let p50 = |times: &Times| (!times.0.is_empty()).then(|| times.at(0.5));
+        self.0.iter().map(p50).collect()
+    }
+}
+
+impl fmt::Display for Stages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let p50s = self.p50s();
+        if p50s.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        f.write_str("  ")?;
+        for p50 in p50s {
+            match p50 {
+                Some(secs) => write!(f, " {:>7.2}", secs * 1e3)?,
+                None => write!(f, " {:>7}", "–")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Values as activations have them.

@@ -14,14 +14,14 @@ use crate::generator::{RunMaker, RunPlan, Runs};
 use crate::gpu::Gpu;
 use crate::mapping::Mapping;
 use crate::rt::{latest, thread};
-use crate::scene::{Patch, Scene};
+use crate::scene::{Patch, Scene, SceneBend};
 use crate::tensor::MapShape;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -83,9 +83,20 @@ pub(crate) struct Prepared {
 pub(crate) struct Reloads {
     pub(crate) prepared: latest::Taker<Prepared>,
     retired: Sender<Retired>,
+    redraws: Arc<AtomicU32>,
+    wake: Sender<()>,
 }
 
 impl Reloads {
+    /// Has the scene's random selections drawn anew. Every call counts; those that the loader finds
+    /// together are done in one.
+    pub(crate) fn redraw(&self) {
+        self.redraws.fetch_add(1, Ordering::Relaxed);
+        if self.wake.try_send(()).is_err() {
+            // It is awake already, or gone.
+        }
+    }
+
     /// Has something dropped on the loader's thread.
     pub(crate) fn retire(&self, retired: Retired) {
         if let Err(returned) = self.retired.try_send(retired) {
@@ -154,28 +165,37 @@ pub(crate) fn start(sources: Sources) -> std::io::Result<(Loader, Reloads)> {
     let (found, finds) = crossbeam_channel::bounded(1);
     let (watch, wake) = Watch::new();
     let stop = Arc::new(AtomicBool::new(false));
+    let redraws = Arc::new(AtomicU32::new(0));
     let mut work = Work {
         files: sources,
         watch,
         giver,
         to_drop,
         found: finds,
+        redraws: Arc::clone(&redraws),
         stop: Arc::clone(&stop),
         problems: BTreeMap::new(),
         suspects: BTreeSet::new(),
         missing_clusters: None,
+        paintings: BTreeSet::new(),
         second_look: None,
         plan: None,
     };
     // Watched from here on, so that nothing saved during the start is missed.
     work.watch_files();
     let thread = thread::spawn("loader", move || work.run())?;
+    let reloads = Reloads {
+        prepared,
+        retired,
+        redraws,
+        wake: wake.clone(),
+    };
     let loader = Loader {
         stop,
         finds: Finds { found, wake },
         thread: Some(thread),
     };
-    Ok((loader, Reloads { prepared, retired }))
+    Ok((loader, reloads))
 }
 
 struct Work {
@@ -184,6 +204,8 @@ struct Work {
     giver: latest::Giver<Prepared>,
     to_drop: Receiver<Retired>,
     found: Receiver<Result<ClusterFile, String>>,
+    /// How often the performer asked for other random selections since the last look.
+    redraws: Arc<AtomicU32>,
     stop: Arc<AtomicBool>,
     /// What is broken, by file.
     problems: BTreeMap<PathBuf, String>,
@@ -191,6 +213,8 @@ struct Work {
     suspects: BTreeSet<PathBuf>,
     /// The cluster file that a saved scene names and could not get.
     missing_clusters: Option<PathBuf>,
+    /// Painted masks that the scene file names.
+    paintings: BTreeSet<PathBuf>,
     second_look: Option<Instant>,
     /// The runs that were made last.
     plan: Option<RunPlan>,
@@ -212,6 +236,10 @@ impl Work {
             }
             while let Ok(found) = self.found.try_recv() {
                 self.take_found(found);
+            }
+            match self.redraws.swap(0, Ordering::Relaxed) {
+                0 => {}
+                times => self.redraw(times),
             }
             self.look(woken);
         }
@@ -239,6 +267,31 @@ impl Work {
                 ready.message = "clusters of this picture".to_owned();
             }
             Err(why) => ready.message = format!("the clusters stay as they were: {why}"),
+        }
+        say(&ready.message);
+        self.give(ready);
+    }
+
+    /// Draws the scene's random selections anew, so many times.
+    fn redraw(&mut self, times: u32) {
+        let mut ready = Prepared::default();
+        let files = &mut self.files;
+        if files.scene.bends.iter().any(SceneBend::is_random) {
+            let mut scene = files.scene.clone();
+            for _ in 0..times {
+                scene.redraw();
+            }
+            let shape = |layer: usize| files.shapes.get(layer).copied();
+            match scene.patch(&shape, files.clusters.as_ref()) {
+                Ok(patch) => {
+                    ready.message = format!("random features, draw {}", scene.draw);
+                    ready.patch = Some(patch);
+                    files.scene = scene;
+                }
+                Err(why) => ready.message = format!("the features stay as they were: {why}"),
+            }
+        } else {
+            ready.message = "this scene draws no features at random".to_owned();
         }
         say(&ready.message);
         self.give(ready);
@@ -339,10 +392,16 @@ impl Work {
             .take_if(|path| changed.contains(path))
             .is_some();
         let scene_file = files.scene_file.as_ref();
-        let scene_file = scene_file.filter(|path| awaited || changed.contains(*path));
+        let painted: Vec<PathBuf> = changed.intersection(&self.paintings).cloned().collect();
+        let scene_file =
+            scene_file.filter(|path| awaited || changed.contains(*path) || !painted.is_empty());
         let scene = match scene_file {
             Some(path) => match stage::scene(Some(path), files.seed) {
-                Ok(scene) => scene,
+                Ok(mut scene) => {
+                    // What the performer drew anew stays so.
+                    scene.draw = files.scene.draw;
+                    scene
+                }
                 Err(error) => return failed.push((path.clone(), format!("{error:#}"))),
             },
             None => files.scene.clone(),
@@ -375,8 +434,15 @@ impl Work {
         if scene.model != files.scene.model {
             say("note: the scene names another model: it is played from the next start on");
         }
-        done.extend(scene_file.cloned());
+        match scene_file {
+            Some(path) if painted.is_empty() || changed.contains(path) => done.push(path.clone()),
+            _ => done.extend(painted),
+        }
         done.extend(reread.cloned());
+        if let Some(path) = scene_file {
+            // A picture that was broken or missing was the scene's problem.
+            self.problems.remove(path);
+        }
         self.files.scene = scene;
         self.files.clusters = clusters;
         // Targets are looked up in the scene.
@@ -472,11 +538,17 @@ impl Work {
 
     fn watch_files(&mut self) {
         let files = &self.files;
+        self.paintings = files
+            .scene_file
+            .as_deref()
+            .map(Scene::paintings)
+            .unwrap_or_default();
         let mut all: Vec<PathBuf> = Vec::new();
         all.extend(files.scene_file.clone());
         all.extend(files.mapping_file.clone());
         all.extend(clusters_file(files, &files.scene));
         all.extend(self.missing_clusters.clone());
+        all.extend(self.paintings.iter().cloned());
         if let Some(folder) = &files.shaders {
             all.extend(ShaderSources::paths().map(|path| folder.join(path)));
         }

@@ -220,6 +220,7 @@ impl RenderThread {
             match command {
                 Command::NextSeed => self.next_seed(),
                 Command::Recluster => self.recluster(),
+                Command::Redraw => self.inputs.reloads.redraw(),
                 Command::SaveLatent => self.save_latent(),
                 Command::Blackout(on) => self.blackout = on,
                 Command::Pause(on) => self.paused = on,
@@ -256,6 +257,7 @@ impl RenderThread {
                     match action {
                         "next-seed" => self.next_seed(),
                         "recluster" => self.recluster(),
+                        "redraw" => self.inputs.reloads.redraw(),
                         "save-latent" => self.save_latent(),
                         "blackout" => self.blackout = !self.blackout,
                         "pause" => self.paused = !self.paused,

@@ -92,7 +92,9 @@ impl FromStr for Vary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Truncation,
+    Accent,
     Param { bend: usize, param: usize },
+    Mask { bend: usize, param: usize },
 }
 
 /// A scene file and its chances.
@@ -157,15 +159,31 @@ impl Draws {
 
     fn set(&self, file: &mut Mapping, place: Place, value: f32) -> anyhow::Result<()> {
         let lost = || anyhow::anyhow!("{}: has another shape than before", self.path.display());
-        let Place::Param { bend, param } = place else {
-            file.insert("truncation".into(), value.into());
-            return Ok(());
+        fn entry(file: &mut Mapping, bend: usize) -> Option<&mut Mapping> {
+            let list = file.get_mut("transforms")?;
+            list.get_mut(bend)?.as_mapping_mut()
+        }
+        let (bend, param) = match place {
+            Place::Truncation => {
+                file.insert("truncation".into(), value.into());
+                return Ok(());
+            }
+            Place::Accent => {
+                let accent = file.get_mut("latent").and_then(|l| l.get_mut("accent"));
+                let accent = accent.and_then(Value::as_mapping_mut).ok_or_else(lost)?;
+                accent.insert("amount".into(), value.into());
+                return Ok(());
+            }
+            Place::Mask { bend, param } => {
+                let mask = entry(file, bend).and_then(|e| e.get_mut("mask"));
+                let mask = mask.and_then(Value::as_mapping_mut).ok_or_else(lost)?;
+                let spec = self.scene.bends[bend].mask.as_ref().ok_or_else(lost)?.spec;
+                mask.insert(spec.file_name(param).into(), value.into());
+                return Ok(());
+            }
+            Place::Param { bend, param } => (bend, param),
         };
-        let entry = file
-            .get_mut("transforms")
-            .and_then(|list| list.get_mut(bend))
-            .and_then(Value::as_mapping_mut)
-            .ok_or_else(lost)?;
+        let entry = entry(file, bend).ok_or_else(lost)?;
         let specs = self.scene.bends[bend].transform.params;
         let mut params = match entry.get("params") {
             Some(Value::Sequence(params)) => params.clone(),
@@ -197,14 +215,50 @@ impl Draws {
         if same_file(non_empty(own), non_empty(folder)) {
             return;
         }
+        let moved = |path: &mut String| {
+            let seen = seen_from(non_empty(folder), &own.join(&*path));
+            *path = seen.display().to_string();
+        };
         for key in ["model", "clusters"] {
             if let Some(Value::String(path)) = file.get_mut(key) {
-                let whole = own.join(&*path);
-                let whole = std::path::absolute(&whole).unwrap_or(whole);
-                *path = whole.display().to_string();
+                moved(path);
+            }
+        }
+        let entries = file
+            .get_mut("transforms")
+            .and_then(Value::as_sequence_mut)
+            .into_iter()
+            .flatten();
+        for entry in entries {
+            if let Some(Value::String(path)) = entry.get_mut("mask").and_then(|m| m.get_mut("file"))
+            {
+                moved(path);
             }
         }
     }
+}
+
+/// The way to a file from a folder; its whole path where there is no such way.
+fn seen_from(folder: &Path, file: &Path) -> PathBuf {
+    let whole = |path: &Path| {
+        let real = path.canonicalize();
+        real.or_else(|_| std::path::absolute(path))
+            .unwrap_or_else(|_| path.to_owned())
+    };
+    let (folder, file) = (whole(folder), whole(file));
+    let shared = folder
+        .components()
+        .zip(file.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    // With nothing in common, not even the root: another drive.
+    if shared == 0 {
+        return file;
+    }
+    let up = folder.components().skip(shared).map(|_| "..");
+    let mut way: PathBuf = up.collect();
+    way.extend(file.components().skip(shared));
+    way
 }
 
 fn non_empty(path: &Path) -> &Path {
@@ -253,10 +307,17 @@ fn place(scene: &Scene, vary: &Vary) -> Result<Place, String> {
         vary.span.check([-4.0, 4.0])?;
         return Ok(Place::Truncation);
     }
+    if vary.address == "accent" {
+        if scene.walk.accent.is_none() {
+            return Err("the scene's `latent` has no `accent`".to_owned());
+        }
+        vary.span.check([-4.0, 4.0])?;
+        return Ok(Place::Accent);
+    }
     let known = || {
         let names: Vec<&str> = scene.bends.iter().map(|b| b.name.as_str()).collect();
         format!(
-            "is not `truncation` and no NAME.PARAM of the scene's transforms; there are {}",
+            "is not `truncation` or `accent` and no NAME.PARAM of the scene's transforms; there are {}",
             names.join(", ")
         )
     };
@@ -269,12 +330,24 @@ fn place(scene: &Scene, vary: &Vary) -> Result<Place, String> {
         .filter(|&bend| bend < scene.bends.len())
         .ok_or_else(known)?;
     let transform = scene.bends[bend].transform;
+    let mask = scene.bends[bend].mask.as_ref().map(|mask| mask.spec);
+    if param.starts_with("mask-") {
+        let mask = mask.ok_or_else(|| format!("`{name}` has no `mask:`"))?;
+        let param = mask.param_index(param).ok_or_else(|| {
+            let names: Vec<&str> = mask.params.iter().map(|p| p.name).collect();
+            format!("this mask has {}", names.join(", "))
+        })?;
+        vary.span.check(mask.params[param].limits)?;
+        return Ok(Place::Mask { bend, param });
+    }
     let param = transform
         .param_index(param)
         .or_else(|| param.parse().ok())
         .filter(|&index: &usize| index < transform.params.len())
         .ok_or_else(|| {
-            let names: Vec<&str> = transform.params.iter().map(|p| p.name).collect();
+            let masks = mask.map_or(&[][..], |mask| mask.params);
+            let params = transform.params.iter().chain(masks);
+            let names: Vec<&str> = params.map(|p| p.name).collect();
             format!("`{}` has {}", transform.name, names.join(", "))
         })?;
     vary.span.check(transform.params[param].limits)?;

@@ -4,7 +4,7 @@ use super::BendError;
 use super::kernel::Kernel;
 use super::memory::{FrameTime, Memory};
 use super::prepare::Site;
-use super::spec::{Bend, Reads};
+use super::spec::{Bend, MAX_PARAMS, Reads};
 use super::uniform::BendUniform;
 use crate::tensor::MapShape;
 use std::ops::Range;
@@ -203,6 +203,23 @@ impl Chain {
         let end = jobs.partition_point(|job| (job.slot as usize) < window.end);
         &jobs[start..end]
     }
+}
+
+/// What a bend asks for with every parameter at its highest.
+pub(super) fn heaviest(bend: &Bend, shape: MapShape) -> BendUniform {
+    let mut values = [0.0; MAX_PARAMS];
+    for (value, param) in values.iter_mut().zip(bend.transform.params) {
+        *value = param.limits[1];
+    }
+    let mut uniform = BendUniform::new(shape);
+    let mut site = Site {
+        shape,
+        dt_secs: 0.0,
+        phase: &mut 0.0,
+        taps: &mut Vec::new(),
+    };
+    (bend.transform.prepare)(&values, &mut site, &mut uniform);
+    uniform
 }
 
 /// Whether the layer has the channels that a bend names.

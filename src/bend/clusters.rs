@@ -7,6 +7,7 @@
 
 mod write;
 
+use crate::lines;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -44,7 +45,7 @@ pub enum ClusterError {
     Content {
         /// The file.
         path: PathBuf,
-        /// Where, as in `layer 3, entry 17, feature_index`.
+        /// Where, as in `line 40: layer 3, entry 17, feature_index`.
         key: String,
         /// What is wrong and what belongs there.
         problem: String,
@@ -121,21 +122,24 @@ impl ClusterFile {
         let mut layers = BTreeMap::new();
         let mut infos = BTreeMap::new();
         for (key, entries) in &map {
+            let shown = show(key);
+            let wrong = |place: &str, step: &str, problem| {
+                let line = lines::find(text, &format!("{shown}{step}"));
+                let line = line.map_or(String::new(), |line| format!("line {line}: "));
+                content(path, &format!("{line}{place}"), problem)
+            };
             let Some(layer) = index(key) else {
                 let problem = format!("layers are numbers below {MAX_INDEX}");
-                return Err(content(path, &format!("key `{}`", show(key)), problem));
+                return Err(wrong(&format!("key `{shown}`"), "", problem));
             };
             let (clusters, known) = layer_clusters(entries)
-                .map_err(|(key, problem)| content(path, &format!("layer {layer}{key}"), problem))?;
+                .map_err(|m| wrong(&format!("layer {layer}{}", m.place), &m.step, m.problem))?;
             for (id, info) in known {
                 infos.insert((layer as usize, id), info);
             }
             if layers.insert(layer as usize, clusters).is_some() {
-                return Err(content(
-                    path,
-                    &format!("layer {layer}"),
-                    "stands there twice".to_owned(),
-                ));
+                let problem = "stands there twice".to_owned();
+                return Err(wrong(&format!("layer {layer}"), "", problem));
             }
         }
         Ok(Self { layers, infos })
@@ -224,26 +228,46 @@ impl ClusterFile {
 
 type LayerClusters = (BTreeMap<u32, Vec<u32>>, BTreeMap<u32, ClusterInfo>);
 
-/// Clusters of one layer, or where in it (starting with a comma) the problem is and what it is.
-fn layer_clusters(entries: &Value) -> Result<LayerClusters, (String, String)> {
+/// What is wrong in a layer.
+#[derive(Default)]
+struct Misfit {
+    /// Where, in words that start with a comma.
+    place: String,
+    /// Where, as [`lines::find`] reads it.
+    step: String,
+    problem: String,
+}
+
+/// Clusters of one layer.
+fn layer_clusters(entries: &Value) -> Result<LayerClusters, Misfit> {
     let Value::Sequence(entries) = entries else {
-        return Err((String::new(), "is not a list".to_owned()));
+        return Err(Misfit {
+            problem: "is not a list".to_owned(),
+            ..Misfit::default()
+        });
     };
     let mut clusters: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     let mut infos: BTreeMap<u32, ClusterInfo> = BTreeMap::new();
     for (position, entry) in entries.iter().enumerate() {
-        let place = |key: &str| format!(", entry {}{key}", position + 1);
+        let misfit = |problem| Misfit {
+            place: format!(", entry {}", position + 1),
+            step: format!("[{position}]"),
+            problem,
+        };
         let Value::Mapping(entry) = entry else {
             let problem = "is not a map with `cluster_index` and `feature_index`";
-            return Err((place(""), problem.to_owned()));
+            return Err(misfit(problem.to_owned()));
         };
         let field = |name: &str| {
             let Some(value) = entry.get(name) else {
-                return Err((place(""), format!("lacks `{name}`")));
+                return Err(misfit(format!("lacks `{name}`")));
             };
             index(value).ok_or_else(|| {
                 let problem = format!("is {}, not a number below {MAX_INDEX}", show(value));
-                (place(&format!(", `{name}`")), problem)
+                let mut misfit = misfit(problem);
+                misfit.place += &format!(", `{name}`");
+                misfit.step += &format!(".{name}");
+                misfit
             })
         };
         let cluster = field("cluster_index")?;
@@ -364,25 +388,37 @@ mod tests {
                 "- 1",
                 "c.yaml: the file: is not a map from layers to lists of clusters",
             ),
-            ("a: []", "c.yaml: key `a`: layers are numbers below 65536"),
-            ("3: 4", "c.yaml: layer 3: is not a list"),
+            (
+                "a: []",
+                "c.yaml: line 1: key `a`: layers are numbers below 65536",
+            ),
+            ("3: 4", "c.yaml: line 1: layer 3: is not a list"),
             (
                 "3: [4]",
-                "layer 3, entry 1: is not a map with `cluster_index` and `feature_index`",
+                "line 1: layer 3, entry 1: is not a map with `cluster_index` and `feature_index`",
             ),
             (
                 "3: [{cluster_index: 1}]",
-                "layer 3, entry 1: lacks `feature_index`",
+                "line 1: layer 3, entry 1: lacks `feature_index`",
             ),
             (
                 "3: [{cluster_index: 1, feature_index: -2}]",
-                "layer 3, entry 1, `feature_index`: is -2, not a number below 65536",
+                "line 1: layer 3, entry 1, `feature_index`: is -2, not a number below 65536",
             ),
             (
                 "3: [{cluster_index: .nan, feature_index: 2}]",
                 "entry 1, `cluster_index`: is .nan, not",
             ),
             ("3: []\n\"3\": []", "layer 3: stands there twice"),
+            (
+                "1:\n- {cluster_index: 1, feature_index: 4}\n3:\n- cluster_index: 1\n  feature_index: 2\n\
+                 - cluster_index: 1\n  feature_index: two\n",
+                "c.yaml: line 7: layer 3, entry 2, `feature_index`: is two",
+            ),
+            (
+                "1: []\n3:\n- cluster_index: 1\n  feature_index: 2\n- cluster_index: 1\n",
+                "c.yaml: line 5: layer 3, entry 2: lacks",
+            ),
             ("{3: [", "c.yaml: "),
         ] {
             let message = parse(text).unwrap_err();

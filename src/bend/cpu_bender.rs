@@ -68,6 +68,11 @@ impl CpuBender {
         self.weights.0.clear();
     }
 
+    /// Forgets what one bend remembers.
+    pub(super) fn restart(&mut self, id: u32) {
+        self.memory.restart(id);
+    }
+
     fn settle_memory(&mut self) {
         if self.remembered.len() < self.memory.len() {
             self.remembered.resize(self.memory.len(), 0.0);

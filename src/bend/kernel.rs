@@ -25,18 +25,40 @@ pub struct Pass {
     pub group: [u32; 2],
     /// Pixels that a workgroup works on, in columns and rows.
     pub tile: [u32; 2],
+    /// What it writes.
+    pub writes: Writes,
+}
+
+/// What a pass writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// The maps: the next pass reads them.
+    Maps,
+    /// Two more levels of `scratch`; it runs until there are [`super::uniform::BendUniform::levels`].
+    Levels,
 }
 
 /// One pixel for each invocation.
 const SQUARE: [u32; 2] = [8, 8];
 
 const fn pass(index: usize, stem: &'static str, entry: &'static str) -> Pass {
+    tiled(index, stem, entry, SQUARE, SQUARE)
+}
+
+const fn tiled(
+    index: usize,
+    stem: &'static str,
+    entry: &'static str,
+    group: [u32; 2],
+    tile: [u32; 2],
+) -> Pass {
     Pass {
         index,
         stem,
         entry,
-        group: SQUARE,
-        tile: SQUARE,
+        group,
+        tile,
+        writes: Writes::Maps,
     }
 }
 
@@ -47,13 +69,18 @@ static PASS_NOISE: Pass = pass(3, "noise", "noise");
 static PASS_MIX: Pass = pass(4, "pointwise", "mix_in");
 static PASS_FLIP: Pass = pass(5, "affine", "flip");
 static PASS_WARP: Pass = pass(6, "affine", "warp");
-static PASS_EXTREMUM: Pass = pass(7, "morphology", "extremum");
-static PASS_BLUR_ROWS: Pass = pass(8, "blur", "blur_rows");
-static PASS_BLUR_COLUMNS: Pass = pass(9, "blur", "blur_columns");
+static PASS_EXTREMUM: Pass = tiled(7, "morphology", "extremum", [16, 4], [16, 16]);
+static PASS_BLUR_ROWS: Pass = tiled(8, "blur", "blur_rows", [8, 8], [32, 8]);
+static PASS_BLUR_COLUMNS: Pass = tiled(9, "blur", "blur_columns", [16, 4], [16, 16]);
 static PASS_FEEDBACK: Pass = pass(10, "affine", "feedback");
+static PASS_LEVELS: Pass = Pass {
+    writes: Writes::Levels,
+    ..tiled(11, "morphology", "levels", [16, 8], [16, 8])
+};
+static PASS_DISC: Pass = tiled(12, "morphology", "disc", [16, 8], [16, 8]);
 
 /// Every pass, by [`Pass::index`].
-pub static PASSES: [&Pass; 11] = [
+pub static PASSES: [&Pass; 13] = [
     &PASS_LINEAR,
     &PASS_THRESHOLD,
     &PASS_POSTERISE,
@@ -65,6 +92,8 @@ pub static PASSES: [&Pass; 11] = [
     &PASS_BLUR_ROWS,
     &PASS_BLUR_COLUMNS,
     &PASS_FEEDBACK,
+    &PASS_LEVELS,
+    &PASS_DISC,
 ];
 
 /// `x · multiply + add`.
@@ -115,6 +144,12 @@ pub static EXTREMUM: Kernel = Kernel {
     twin: cpu::morphology::extremum,
 };
 
+/// The same for large discs, where the GPU has room for levels.
+pub static DISC: Kernel = Kernel {
+    passes: &[&PASS_LEVELS, &PASS_DISC],
+    twin: cpu::morphology::extremum,
+};
+
 /// Gaussian mean, along rows and then along columns.
 pub static BLUR: Kernel = Kernel {
     passes: &[&PASS_BLUR_ROWS, &PASS_BLUR_COLUMNS],
@@ -128,8 +163,8 @@ pub static FEEDBACK: Kernel = Kernel {
 };
 
 /// Every kernel.
-pub static KERNELS: [&Kernel; 10] = [
-    &LINEAR, &THRESHOLD, &POSTERISE, &NOISE, &MIX, &FLIP, &WARP, &EXTREMUM, &BLUR, &FEEDBACK,
+pub static KERNELS: [&Kernel; 11] = [
+    &LINEAR, &THRESHOLD, &POSTERISE, &NOISE, &MIX, &FLIP, &WARP, &EXTREMUM, &DISC, &BLUR, &FEEDBACK,
 ];
 
 #[cfg(test)]

@@ -142,6 +142,14 @@ impl MaskSpec {
             .position(|p| p.name.strip_prefix("mask-") == Some(short))
     }
 
+    /// A parameter's name in files, which is its own without `mask-`.
+    ///
+    /// # Panics
+    /// When there is no parameter of this index.
+    pub fn file_name(&self, index: usize) -> &'static str {
+        self.params[index].name.trim_start_matches("mask-")
+    }
+
     /// What a file that names no parameter gets.
     pub fn defaults(&self) -> MaskValues {
         let mut values = [0.0; MAX_MASK_PARAMS];

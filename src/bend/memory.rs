@@ -68,15 +68,29 @@ impl Memory {
                 self.len += 2 * len;
             }
         }
-        if let Some(painting) = bend.mask.as_ref().and_then(|m| m.painting.as_ref())
-            && part
-                .painting
-                .as_ref()
-                .is_none_or(|(_, old)| !Arc::ptr_eq(old, painting))
+        if let Some(painting) = bend.mask.as_ref().and_then(|m| m.painting.as_ref()) {
+            let at = match &part.painting {
+                Some((_, old)) if Arc::ptr_eq(old, painting) => return,
+                // One that was painted anew stands where the old one stood.
+                Some((at, old)) if old.len() == painting.len() => *at,
+                _ => {
+                    self.len += painting.len();
+                    self.len - painting.len()
+                }
+            };
+            part.painting = Some((at, Arc::clone(painting)));
+            self.paintings.push((at, Arc::clone(painting)));
+        }
+    }
+
+    /// Forgets what one bend gave, by its [`Bend::id`].
+    pub(super) fn restart(&mut self, id: u32) {
+        if let Some(past) = self
+            .parts
+            .get_mut(id as usize)
+            .and_then(|p| p.past.as_mut())
         {
-            part.painting = Some((self.len, Arc::clone(painting)));
-            self.paintings.push((self.len, Arc::clone(painting)));
-            self.len += painting.len();
+            past.frame = None;
         }
     }
 

@@ -23,6 +23,7 @@ mod prepare;
 mod selfcheck;
 mod shaders;
 pub mod spec;
+mod stages;
 pub mod transforms;
 pub mod uniform;
 
@@ -36,6 +37,7 @@ pub use shaders::ShaderSources;
 pub use spec::{
     Bend, Identity, MAX_PARAMS, Missing, ParamError, ParamSpec, ParamValues, Reads, TransformSpec,
 };
+pub use stages::StageTimes;
 pub use transforms::TRANSFORMS;
 
 use crate::gpu::{Gpu, GpuError};
@@ -166,6 +168,15 @@ impl Bender {
         }
     }
 
+    /// Forgets what one bend remembers, by its [`Bend::id`]: for when it gets other channels, as many
+    /// as before.
+    pub fn restart(&mut self, id: u32) {
+        match self {
+            Self::Cpu(bender) => bender.restart(id),
+            Self::Gpu(bender) => bender.restart(id),
+        }
+    }
+
     /// Applies the bends of one layer, in order, each to its channels.
     ///
     /// Bends that change nothing (no channels, parameters at their identity, `amount` 0) cost
@@ -173,8 +184,8 @@ impl Bender {
     ///
     /// # Errors
     /// When maps, shape and channels do not fit together, or the GPU fails. The maps are then as
-    /// before, so that another bender can take over; only where a layer is larger than a GPU's
-    /// buffers, and goes in parts, may some channels be bent already.
+    /// before, so that another bender can take over; only where a GPU takes a layer in parts may some
+    /// channels be bent already.
     pub fn apply(
         &mut self,
         maps: &mut FeatureMaps<'_>,

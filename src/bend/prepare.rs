@@ -132,6 +132,9 @@ pub(super) fn feedback(p: &ParamValues, site: &Site<'_>, out: &mut BendUniform) 
     &kernel::FEEDBACK
 }
 
+/// Largest disc that a GPU takes run by run: beyond, levels are faster.
+pub(super) const DIRECT_RADIUS: u32 = 6;
+
 /// Highest (`sign` 1) or lowest (−1) value within a disc. A fractional radius blends the discs of
 /// the whole radii around it.
 pub(super) fn extremum(
@@ -147,7 +150,12 @@ pub(super) fn extremum(
     out.outer_rows = disc_rows(outer as u32);
     out.inner_rows = disc_rows(inner as u32);
     out.blend = if inner < outer { radius - inner } else { 1.0 };
-    &kernel::EXTREMUM
+    if out.radius <= DIRECT_RADIUS {
+        return &kernel::EXTREMUM;
+    }
+    // Up to the longest run, two at a time.
+    out.levels = (2 * out.radius + 1).ilog2().next_multiple_of(2);
+    &kernel::DISC
 }
 
 /// `x + (g − x) · gain` with g the Gaussian mean: weights exp(−d² / 2σ²) up to d = ⌊4σ + ½⌋, of sum

@@ -79,6 +79,12 @@ pub struct BendUniform {
     pub mask_invert: f32,
     /// Where the weights of a picture start in `memory`.
     pub painting: u32,
+    /// Level of runs that a pass begins with; level n has runs of 2ⁿ values.
+    pub level: u32,
+    /// Levels above the map itself that a disc needs; `scratch` has so many planes for each job.
+    pub levels: u32,
+    /// To a multiple of 16 bytes.
+    pub padding: [u32; 2],
 }
 
 impl BendUniform {

@@ -158,7 +158,11 @@ impl Engine {
         if patch.modulators != self.patch.modulators {
             self.modulators.reset(patch.modulators.len());
         }
-        if !patch.continues(&self.patch) {
+        if patch.continues(&self.patch) {
+            for place in patch.moved(&self.patch) {
+                self.bender.restart(place as u32);
+            }
+        } else {
             self.bender.forget();
         }
         let layers = self.generator.manifest().layers.len();

@@ -5,6 +5,10 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// What it takes to have stages timed by the GPU.
+const TIMES: wgpu::Features =
+    wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS);
+
 /// How long a submission may take before the GPU counts as hung.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -238,6 +242,8 @@ impl Gpu {
         let description = AdapterDescription::new(0, &adapter.get_info());
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("bendwave"),
+            // Only benchmarks use them.
+            required_features: adapter.features() & TIMES,
             required_limits: adapter.limits(),
             ..Default::default()
         }))
@@ -275,6 +281,11 @@ impl Gpu {
     /// Whether the adapter is the CPU in disguise: slower there than code made for it.
     pub fn is_software(&self) -> bool {
         self.adapter.kind == "software"
+    }
+
+    /// Whether it can say when a command began and ended.
+    pub fn tells_time(&self) -> bool {
+        self.device.features().contains(TIMES)
     }
 
     /// The device.

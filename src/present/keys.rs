@@ -15,6 +15,7 @@ pub(super) enum Action {
     NextSeed,
     Clock(ClockAction),
     Recluster,
+    Redraw,
     SaveLatent,
 }
 
@@ -47,6 +48,11 @@ const KEYS: &[(&str, Action, &str)] = &[
         "another clock: auto, tracker, tap, midi",
     ),
     ("G", Action::Recluster, "clusters of this very picture"),
+    (
+        "D",
+        Action::Redraw,
+        "draw random features anew (features: random)",
+    ),
     ("L", Action::SaveLatent, "save the latent (still --latent)"),
 ];
 
@@ -77,6 +83,7 @@ pub(super) fn action(logical: &Key, physical: PhysicalKey) -> Option<Action> {
             PhysicalKey::Code(KeyCode::KeyR) => "R",
             PhysicalKey::Code(KeyCode::KeyC) => "C",
             PhysicalKey::Code(KeyCode::KeyG) => "G",
+            PhysicalKey::Code(KeyCode::KeyD) => "D",
             PhysicalKey::Code(KeyCode::KeyL) => "L",
             _ => return None,
         }),

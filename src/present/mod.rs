@@ -95,6 +95,8 @@ pub enum Command {
     NextSeed,
     /// Clusters of the picture on show.
     Recluster,
+    /// Random selections of features, drawn anew.
+    Redraw,
     /// The picture's latent into a file.
     SaveLatent,
     /// Black on or off. The window is black at once by itself; this tells the others.

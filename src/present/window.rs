@@ -359,6 +359,7 @@ impl App {
             Action::NextSeed => self.send(Command::NextSeed),
             Action::Clock(action) => self.send(Command::Clock(action, Instant::now())),
             Action::Recluster => self.send(Command::Recluster),
+            Action::Redraw => self.send(Command::Redraw),
             Action::SaveLatent => self.send(Command::SaveLatent),
         }
     }

@@ -223,11 +223,8 @@ fn scene_mask(entry: MaskEntry, folder: &Path) -> Result<SceneMask, String> {
     let mut params = vec![None; spec.params.len()];
     for (key, drive) in entry.params {
         let Some(index) = spec.param_index(&key) else {
-            let names: Vec<&str> = spec
-                .params
-                .iter()
-                .map(|p| p.name.trim_start_matches("mask-"))
-                .collect();
+            let names = (0..spec.params.len()).map(|index| spec.file_name(index));
+            let names: Vec<&str> = names.collect();
             return Err(format!(
                 "`{shape}` has no {key:?}; it has {}",
                 names.join(", ")

@@ -8,6 +8,7 @@ use crate::scene::names::modulator_names;
 use crate::scene::{MAX_TRANSFORMS, Route, Scene, SceneBend, SceneError, Walk};
 use serde::Deserialize;
 use serde_yaml::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Most seeds of a walk.
@@ -124,6 +125,17 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Scene, SceneError> {
         modulators: modulators.into_iter().flatten().collect(),
         bends,
     })
+}
+
+/// Pictures of masks that a text names, as far as it can be read.
+pub(super) fn paintings(text: &str, folder: &Path) -> BTreeSet<PathBuf> {
+    let file: Value = serde_yaml::from_str(text).unwrap_or_default();
+    let entries = file.get("transforms").and_then(Value::as_sequence);
+    let masks = entries.into_iter().flatten().take(MAX_TRANSFORMS);
+    masks
+        .filter_map(|entry| entry.get("mask")?.get("file")?.as_str())
+        .map(|file| folder.join(file))
+        .collect()
 }
 
 /// A single transform without a list and without a layer: what the papers' tool reads for a strip of

@@ -20,6 +20,7 @@ use crate::generator::{Aspect, NoiseMode};
 use crate::lines;
 use crate::param::{Drive, Modulator};
 use crate::tensor::{MapShape, split_mix};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -236,6 +237,13 @@ impl Scene {
         layers: std::ops::Range<usize>,
     ) -> Result<Vec<Self>, SceneError> {
         file::strip(&read(path)?, path, layers)
+    }
+
+    /// The painted masks that a scene file names, whether they are there or not and whether the file
+    /// is a good scene or not: to be watched.
+    pub fn paintings(path: &Path) -> BTreeSet<PathBuf> {
+        let text = read(path).unwrap_or_default();
+        file::paintings(&text, path.parent().unwrap_or(Path::new("")))
     }
 
     /// A scene without transforms that stands still.

@@ -106,23 +106,17 @@ impl PatchBend {
 }
 
 impl PatchBend {
-    /// Whether a bender may go on with what it remembers of the other.
+    /// Whether a bender's room for the other is right for this one.
     fn continues(&self, other: &Self) -> bool {
-        let painting = |b: &Self| {
-            b.mask
-                .as_ref()
-                .and_then(|m| m.painting.as_ref().map(Arc::as_ptr))
-        };
         self.layer == other.layer
             && self.transform.name == other.transform.name
-            && self.channels == other.channels
-            && painting(self) == painting(other)
+            && self.channels.len() == other.channels.len()
     }
 }
 
 impl Patch {
-    /// Whether every transform is the same as in another patch, apart from its parameters: then
-    /// feedback goes on.
+    /// Whether every transform is the same as in another patch, apart from its parameters and from
+    /// which channels it works on: then feedback goes on, but for [`Self::moved`].
     pub fn continues(&self, other: &Self) -> bool {
         self.bends.len() == other.bends.len()
             && self
@@ -130,6 +124,12 @@ impl Patch {
                 .iter()
                 .zip(&other.bends)
                 .all(|(a, b)| a.continues(b))
+    }
+
+    /// Places of the transforms that work on other channels than in a patch that this one continues.
+    pub fn moved<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = usize> + 'a {
+        let pairs = self.bends.iter().zip(&other.bends).enumerate();
+        pairs.filter_map(|(place, (a, b))| (a.channels != b.channels).then_some(place))
     }
 
     /// Finds a number by its address. `transforms[2].x` works for every transform, named or not,
