@@ -1,4 +1,4 @@
-//! The tables of `docs/scene.md` say what the code says. `BENDWAVE_UPDATE_DOCS=1` writes them anew.
+//! The tables of `docs/scene.md` and `docs/bends.md` say what the code says. `BENDWAVE_UPDATE_DOCS=1` writes them anew.
 
 use bendwave::bend::{MASKS, Missing, ParamSpec, TRANSFORMS};
 use bendwave::signal::SIGNALS;
@@ -48,6 +48,22 @@ fn list(params: &[ParamSpec]) -> String {
     params.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
+fn ranges() -> String {
+    let mut table = String::from("| transform | ranges |\n|---|---|\n");
+    for transform in TRANSFORMS {
+        let own = &transform.params[..transform.amount_index()];
+        if own.is_empty() {
+            continue;
+        }
+        let ranges: Vec<String> = own
+            .iter()
+            .map(|p| format!("`{}` {} to {}", p.name, p.range[0], p.range[1]))
+            .collect();
+        writeln!(table, "| `{}` | {} |", transform.name, ranges.join(", ")).unwrap();
+    }
+    table
+}
+
 fn with_table(text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (
         format!("<!-- {name} -->\n"),
@@ -58,15 +74,9 @@ fn with_table(text: &str, name: &str, table: &str) -> String {
     format!("{before}{begin}{table}{end}{after}")
 }
 
-#[test]
-fn the_scene_docs_list_every_signal_transform_and_mask() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scene.md");
+fn check(file: &str, tables: &[(&str, String)]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = fs::read_to_string(&path).unwrap();
-    let tables = [
-        ("signals", signals()),
-        ("transforms", transforms()),
-        ("masks", masks()),
-    ];
     let wanted = tables.iter().fold(text.clone(), |text, (name, table)| {
         with_table(&text, name, table)
     });
@@ -75,7 +85,24 @@ fn the_scene_docs_list_every_signal_transform_and_mask() {
     } else {
         assert!(
             text == wanted,
-            "docs/scene.md is out of date: BENDWAVE_UPDATE_DOCS=1 cargo test docs"
+            "{file} is out of date: BENDWAVE_UPDATE_DOCS=1 cargo test docs"
         );
     }
+}
+
+#[test]
+fn the_scene_docs_list_every_signal_transform_and_mask() {
+    check(
+        "docs/scene.md",
+        &[
+            ("signals", signals()),
+            ("transforms", transforms()),
+            ("masks", masks()),
+        ],
+    );
+}
+
+#[test]
+fn the_docs_of_bends_list_every_range() {
+    check("docs/bends.md", &[("ranges", ranges())]);
 }

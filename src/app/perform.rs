@@ -93,6 +93,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             .clone()
             .or_else(|| model::bundled("shaders")),
         bends_on: stage.engine.bend_adapter(),
+        undecided: (stage.engine.patch().bends.is_empty()).then(|| args.engine.clone()),
         run_maker: stage.run_maker.clone(),
         shapes: stage.engine.generator().layer_shapes(),
     })

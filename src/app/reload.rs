@@ -4,6 +4,7 @@
 //! newest wins, and gives back what it no longer needs, to be dropped here. A broken file changes
 //! nothing: the last good one plays on, and the performer is told until it is mended.
 
+use crate::app::cli::EngineArgs;
 use crate::app::perform::{Controls, bind};
 use crate::app::say;
 use crate::app::stage;
@@ -56,6 +57,8 @@ pub(crate) struct Sources {
     /// Name of the adapter that bends, to be opened again for new shaders; `None` when bends run on
     /// the CPU.
     pub(crate) bends_on: Option<String>,
+    /// Where bends may run, until a scene with bends comes and it is chosen.
+    pub(crate) undecided: Option<EngineArgs>,
     pub(crate) run_maker: RunMaker,
     /// Shapes of the model's layers.
     pub(crate) shapes: Vec<MapShape>,
@@ -68,6 +71,8 @@ pub(crate) struct Prepared {
     pub(crate) controls: Option<Controls>,
     /// Has room for `patch`, or for the patch in use.
     pub(crate) bender: Option<Bender>,
+    /// Why the bends run where they run, if that was chosen now.
+    pub(crate) bends_why: Option<String>,
     /// Segments that run together.
     pub(crate) runs: Option<Runs>,
     /// When the newest of the files was saved.
@@ -341,7 +346,40 @@ impl Work {
         self.give(ready);
         if patched {
             self.make_runs();
+            self.choose_bender();
         }
+    }
+
+    /// Chooses where bends run when the first ones come. Until then the CPU bends.
+    fn choose_bender(&mut self) {
+        let files = &mut self.files;
+        let shapes = &files.shapes;
+        let shape = |layer: usize| shapes.get(layer).copied();
+        let Ok(patch) = files.scene.patch(&shape, files.clusters.as_ref()) else {
+            return;
+        };
+        if patch.bends.is_empty() {
+            return;
+        }
+        let Some(args) = files.undecided.take() else {
+            return;
+        };
+        let mut ready = Prepared::default();
+        match stage::choose_bender(&args, &patch, &shape) {
+            Ok(choice) => {
+                let name = choice
+                    .bender
+                    .as_ref()
+                    .map_or("CPU".to_owned(), Bender::name);
+                ready.message = format!("bends: {name}{}", choice.why);
+                files.bends_on = choice.bender.as_ref().and_then(Bender::adapter);
+                ready.bends_why = Some(choice.why);
+                ready.bender = choice.bender;
+            }
+            Err(error) => ready.message = format!("bends run on the CPU: {error:#}"),
+        }
+        say(&ready.message);
+        self.give(ready);
     }
 
     /// Joins the segments between which the scene has no bend, if they are not those of before. Until
@@ -369,6 +407,7 @@ impl Work {
             ready.patch = ready.patch.or(before.patch);
             ready.controls = ready.controls.or(before.controls);
             ready.bender = ready.bender.or(before.bender);
+            ready.bends_why = ready.bends_why.or(before.bends_why);
             ready.runs = ready.runs.or(before.runs);
             if ready.message.is_empty() {
                 ready.message = before.message;

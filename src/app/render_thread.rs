@@ -354,6 +354,9 @@ impl RenderThread {
         if !ready.message.is_empty() {
             self.message = std::mem::take(&mut ready.message);
         }
+        if let Some(why) = ready.bends_why {
+            self.stage.bends_why = why;
+        }
         if let Some(bender) = ready.bender {
             let before = self.stage.engine.set_bender(bender);
             self.inputs

@@ -10,6 +10,7 @@ use crate::generator::{
 use crate::gpu;
 use crate::import;
 use crate::scene::{Patch, Scene};
+use crate::tensor::MapShape;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,12 @@ impl Stage {
         let mut bends_why = String::new();
         // Without bends there is no reason to wake a GPU.
         if has_bends {
-            bends_why = choose_bender(args, &mut engine)?;
+            let shape = |layer| engine.generator().layer_shape(layer);
+            let choice = choose_bender(args, engine.patch(), &shape)?;
+            if let Some(bender) = choice.bender {
+                engine.set_bender(bender);
+            }
+            bends_why = choice.why;
             say(&format!("bends: {}{bends_why}", engine.bender_name()));
         }
         Ok(Self {
@@ -169,11 +175,33 @@ fn patch(
 /// Rounds of the measurement that `auto` decides by.
 const ROUNDS: usize = 5;
 
-/// Gives the engine the bender that was asked for, and says why. `auto` takes the one that is faster
-/// for the scene's bends, and the CPU where the GPU does not work; `gpu` is an error without one.
-fn choose_bender(args: &EngineArgs, engine: &mut Engine) -> anyhow::Result<String> {
+/// Where bends run.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    /// On an adapter, with room for the patch; `None` for the CPU.
+    pub(crate) bender: Option<Bender>,
+    /// To be put behind the bender's name; may be empty.
+    pub(crate) why: String,
+}
+
+impl Choice {
+    const fn cpu(why: String) -> Self {
+        Self { bender: None, why }
+    }
+}
+
+/// The bender that was asked for, and why. `auto` takes the one that is faster for the patch's bends,
+/// and the CPU where the GPU does not work; `gpu` is an error without one.
+///
+/// # Errors
+/// When what was asked for by name is not there.
+pub(crate) fn choose_bender(
+    args: &EngineArgs,
+    patch: &Patch,
+    shape: &dyn Fn(usize) -> Option<MapShape>,
+) -> anyhow::Result<Choice> {
     if args.bend_on == BendOn::Cpu {
-        return Ok(String::new());
+        return Ok(Choice::cpu(String::new()));
     }
     let choice: gpu::AdapterChoice = args.gpu.parse()?;
     let opened = gpu::Gpu::new(&choice)
@@ -183,41 +211,34 @@ fn choose_bender(args: &EngineArgs, engine: &mut Engine) -> anyhow::Result<Strin
         Ok(bender) => bender,
         // An adapter that was named must be there.
         Err(error) if args.bend_on == BendOn::Gpu || args.gpu != "auto" => return Err(error),
-        Err(error) => return Ok(format!(" ({error:#})")),
+        Err(error) => return Ok(Choice::cpu(format!(" ({error:#})"))),
     };
     if args.bend_on == BendOn::Gpu {
-        make_room(&mut bender, engine)?;
-        engine.set_bender(bender);
-        return Ok(String::new());
+        engine::make_room(&mut bender, patch, shape)?;
+        return Ok(Choice {
+            bender: Some(bender),
+            why: String::new(),
+        });
     }
-    let on_cpu = engine.time_bends(&mut Bender::cpu(), ROUNDS)?;
-    let on_gpu = match engine.time_bends(&mut bender, ROUNDS) {
+    let on_cpu = engine::time_bends(&mut Bender::cpu(), patch, shape, ROUNDS)?;
+    let on_gpu = match engine::time_bends(&mut bender, patch, shape, ROUNDS) {
         Ok(time) => time,
-        Err(error) => return Ok(format!(" ({error})")),
+        Err(error) => return Ok(Choice::cpu(format!(" ({error})"))),
     };
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    Ok(if on_gpu < on_cpu {
-        engine.set_bender(bender);
-        format!(
-            ", measured {:.2} ms a frame; CPU {:.2} ms",
-            ms(on_gpu),
-            ms(on_cpu)
-        )
-    } else {
-        let name = bender.name();
-        // Without backend and kind: the overlay is narrow.
-        let name = name.split(" (").next().unwrap_or(&name);
-        format!(
-            ", measured {:.2} ms a frame; {name} {:.2} ms",
-            ms(on_cpu),
-            ms(on_gpu)
-        )
-    })
-}
-
-fn make_room(bender: &mut Bender, engine: &Engine) -> anyhow::Result<()> {
-    let shape = |layer| engine.generator().layer_shape(layer);
-    Ok(engine::make_room(bender, engine.patch(), &shape)?)
+    let (on_cpu, on_gpu) = (ms(on_cpu), ms(on_gpu));
+    if on_gpu < on_cpu {
+        return Ok(Choice {
+            bender: Some(bender),
+            why: format!(", measured {on_gpu:.2} ms a frame; CPU {on_cpu:.2} ms"),
+        });
+    }
+    let name = bender.name();
+    // Without backend and kind: the overlay is narrow.
+    let name = name.split(" (").next().unwrap_or(&name);
+    Ok(Choice::cpu(format!(
+        ", measured {on_cpu:.2} ms a frame; {name} {on_gpu:.2} ms"
+    )))
 }
 
 fn gpu_bender(gpu: gpu::Gpu, shaders: Option<&Path>) -> anyhow::Result<Bender> {

@@ -144,6 +144,14 @@ impl Bender {
         }
     }
 
+    /// Name of the adapter that it runs on; `None` for the CPU.
+    pub fn adapter(&self) -> Option<String> {
+        match self {
+            Self::Cpu(_) => None,
+            Self::Gpu(bender) => Some(bender.gpu().adapter().name.clone()),
+        }
+    }
+
     /// Makes room for the bends of a layer, on all of its channels, so that nothing grows on stage.
     /// To be called once with each layer that has bends.
     ///

@@ -40,7 +40,7 @@ pub static TRANSFORMS: &[TransformSpec] = &[
             ParamSpec {
                 name: "factor",
                 unit: "",
-                range: [-2.0, 5.0],
+                range: [-2.0, 3.0],
                 limits: [-1e6, 1e6],
                 identity: Identity::At(1.0),
                 missing: Missing::Required,
@@ -89,7 +89,7 @@ pub static TRANSFORMS: &[TransformSpec] = &[
             ParamSpec {
                 name: "levels",
                 unit: "",
-                range: [1.0, 8.0],
+                range: [2.0, 8.0],
                 limits: [1.0, 256.0],
                 identity: Identity::Never,
                 missing: Missing::Value(4.0),
@@ -110,7 +110,7 @@ pub static TRANSFORMS: &[TransformSpec] = &[
             ParamSpec {
                 name: "level",
                 unit: "",
-                range: [0.0, 2.0],
+                range: [0.0, 1.0],
                 limits: [0.0, 1e6],
                 identity: Identity::At(0.0),
                 missing: Missing::Required,
@@ -257,7 +257,7 @@ pub static TRANSFORMS: &[TransformSpec] = &[
             ParamSpec {
                 name: "strength",
                 unit: "",
-                range: [0.0, 4.0],
+                range: [0.0, 2.0],
                 limits: [0.0, 1e3],
                 identity: Identity::At(0.0),
                 missing: Missing::Required,
@@ -341,7 +341,7 @@ const AMOUNT: ParamSpec = ParamSpec {
 const THRESHOLD: ParamSpec = ParamSpec {
     name: "threshold",
     unit: "",
-    range: [-1.0, 1.0],
+    range: [0.0, 1.5],
     limits: [-1e6, 1e6],
     identity: Identity::Never,
     missing: Missing::Value(0.5),
@@ -373,7 +373,7 @@ const fn shift(name: &'static str, unit: &'static str, missing: Missing) -> Para
     ParamSpec {
         name,
         unit,
-        range: [-1.0, 1.0],
+        range: [-0.5, 0.5],
         limits: [-1e3, 1e3],
         identity: Identity::At(0.0),
         missing,
@@ -384,7 +384,7 @@ const fn factor(name: &'static str, missing: Missing) -> ParamSpec {
     ParamSpec {
         name,
         unit: "",
-        range: [0.0, 3.0],
+        range: [0.3, 2.5],
         limits: [-1e3, 1e3],
         identity: Identity::At(1.0),
         missing,

@@ -2,7 +2,10 @@
 //! with the bends between its segments. Owns no thread, window or file, and gives the same picture
 //! for the same inputs wherever it runs.
 
+mod timing;
 mod walk;
+
+pub use timing::time_bends;
 
 use crate::bend::{Bend, BendError, Bender, FrameTime, MAX_PARAMS, Mask};
 use crate::generator::{BoundRuns, Generator, GeneratorError, RunPlan, Runs, latent};
@@ -247,59 +250,6 @@ impl Engine {
         std::mem::replace(&mut self.bender, bender)
     }
 
-    /// How long a bender takes for this patch's bends of one frame, on maps of the layers' shapes,
-    /// with every signal at its top: the median of `rounds`, at least 1.
-    ///
-    /// # Errors
-    /// When the bender fails.
-    pub fn time_bends(
-        &mut self,
-        bender: &mut Bender,
-        rounds: usize,
-    ) -> Result<Duration, BendError> {
-        let shape = |layer| self.generator.layer_shape(layer);
-        make_room(bender, &self.patch, &shape)?;
-        let mut loud = Snapshot::SILENCE;
-        loud.values.fill(1.0);
-        let before = self.states.clone();
-        self.evaluate(&loud, 0.0);
-        self.states = before;
-        let mut times = Vec::with_capacity(rounds + 1);
-        // The first round is to get warm.
-        for round in 0..=rounds.max(1) {
-            let time = FrameTime {
-                index: round as u64,
-                dt_secs: 1.0 / 60.0,
-            };
-            let mut total = Duration::ZERO;
-            for (layer, bends) in self.by_layer.iter().enumerate() {
-                let bends = bends.bends.as_slice();
-                let Some(shape) = self
-                    .generator
-                    .layer_shape(layer)
-                    .filter(|_| !bends.is_empty())
-                else {
-                    continue;
-                };
-                let mut data: Vec<f32> = (0..shape.len()).map(|i| (i as f32).sin()).collect();
-                let mut maps = FeatureMaps::Host {
-                    data: &mut data,
-                    shape,
-                };
-                let started = Instant::now();
-                bender.apply(&mut maps, bends, time)?;
-                total += started.elapsed();
-            }
-            times.push(total);
-        }
-        bender.forget();
-        let shape = |layer| self.generator.layer_shape(layer);
-        make_room(bender, &self.patch, &shape)?;
-        times.remove(0);
-        times.sort_unstable();
-        Ok(times[times.len() / 2])
-    }
-
     /// Changes where the latent comes from.
     pub fn set_latent(&mut self, latent: Latent) {
         self.latent = latent;
@@ -335,10 +285,7 @@ impl Engine {
 
     /// Name of the adapter that bends; `None` for the CPU.
     pub fn bend_adapter(&self) -> Option<String> {
-        match &self.bender {
-            Bender::Cpu(_) => None,
-            Bender::Gpu(bender) => Some(bender.gpu().adapter().name.clone()),
-        }
+        self.bender.adapter()
     }
 
     /// A number as of the last frame.
@@ -439,17 +386,7 @@ impl Engine {
             self.values[index] = value.clamp(number.limits[0], number.limits[1]);
         }
         for layer in &mut self.by_layer {
-            for (bend, &place) in layer.bends.iter_mut().zip(&layer.places) {
-                let patch = &self.patch.bends[place];
-                for (param, id) in bend.params.iter_mut().zip(&patch.params) {
-                    *param = self.values[id.index()];
-                }
-                if let (Some(mask), Some(numbers)) = (&mut bend.mask, &patch.mask) {
-                    for (param, id) in mask.params.iter_mut().zip(&numbers.params) {
-                        *param = self.values[id.index()];
-                    }
-                }
-            }
+            layer.drive(&self.patch, &self.values);
         }
     }
 
@@ -482,6 +419,23 @@ impl Engine {
             latent::truncate(&mut self.styles, &self.generator.manifest().w_avg, psi);
         }
         Ok(())
+    }
+}
+
+impl LayerBends {
+    /// Fills the parameters in from the values of a patch's numbers.
+    fn drive(&mut self, patch: &Patch, values: &[f32]) {
+        for (bend, &place) in self.bends.iter_mut().zip(&self.places) {
+            let patch = &patch.bends[place];
+            for (param, id) in bend.params.iter_mut().zip(&patch.params) {
+                *param = values[id.index()];
+            }
+            if let (Some(mask), Some(numbers)) = (&mut bend.mask, &patch.mask) {
+                for (param, id) in mask.params.iter_mut().zip(&numbers.params) {
+                    *param = values[id.index()];
+                }
+            }
+        }
     }
 }
 

@@ -77,7 +77,10 @@ fn apply_at(
     out
 }
 
-/// The second of two frames, a thirtieth of a second apart. In the first everything was negated, so
+/// Between the frames of [`second_frame`].
+const DT_SECS: f32 = 1.0 / 30.0;
+
+/// The second of two frames, [`DT_SECS`] apart. In the first everything was negated, so
 /// that it differs.
 fn second_frame(bender: &mut Bender, data: &[f32], shape: MapShape, bends: &[Bend]) -> Vec<f32> {
     let before: Vec<f32> = data.iter().map(|x| -x).collect();
@@ -85,7 +88,7 @@ fn second_frame(bender: &mut Bender, data: &[f32], shape: MapShape, bends: &[Ben
     apply(bender, &before, shape, bends);
     let time = FrameTime {
         index: 1,
-        dt_secs: 1.0 / 30.0,
+        dt_secs: DT_SECS,
     };
     apply_at(bender, data, shape, bends, time)
 }

@@ -8,16 +8,19 @@
 //! - A fade adds two roundings, of the sum and of the product: 4 ε m.
 //! - Sums of two products (mix, posterise, noise): 4 ε for each term.
 //! - A smooth threshold rises by at most 1.5 / softness, its argument is off by 4 ε (m + threshold).
-//! - A warp computes coordinates as a sum of three terms, each below `k · (W + H)` for a
-//!   magnification of at most 1 / k, so twin and shader may sample at places that differ by
-//!   4 ε k (W + H) pixels; the slope between neighbours is at most 2 m in each direction. The
-//!   interpolation itself adds 8 ε m. Borders that repeat take whole periods from coordinates, exact
-//!   to the same error.
+//! - A warp's coordinate is a sum of two products and an offset, in the same order on both sides. A
+//!   driver that fuses a product leaves one rounding out, of P = |a · dx| at most; by that the two
+//!   sums after it may round to other neighbours. Then borders that repeat take whole periods off,
+//!   which rounds once more. Together less than 8 ε (P + offset) pixels. Between neighbouring pixels a
+//!   value changes by 2 m at most, in each direction; that slope is why a small error of place shows as a
+//!   large one of value, and the larger the map, the more. The interpolation itself adds 8 ε m. P and
+//!   the offset are those of the matrix that is sampled with, so shrinking to a tenth has ten times the
+//!   tolerance.
 //! - A blur adds at most 2 r + 1 products twice: 4 ε (2 r + 2) m; sharpening multiplies that.
 //! - A mask's weight is off by 8 ε slope · (W + H), WGSL's square root by 3 more ε; the slope of the
 //!   smooth rise is at most 1.5 per unit; a fade moves by at most 2 m times that.
 
-use super::{apply, bend, gpu, greatest, random_maps, second_frame, shape, variants};
+use super::{DT_SECS, apply, bend, gpu, greatest, random_maps, second_frame, shape, variants};
 use bendwave::bend::border::BORDERS;
 use bendwave::bend::mask::{self, MASKS};
 use bendwave::bend::{Bend, Bender, Border, Mask, Painting, TRANSFORMS};
@@ -36,22 +39,40 @@ pub(super) fn tolerance(bend: &Bend, shape: MapShape, largest: f32) -> f32 {
     } else {
         0.0
     };
-    let warp = |k: f32| (4.0 * EPS * k * span * 4.0 + 8.0 * EPS) * m;
+    let (w, h) = (shape.width as f32, shape.height as f32);
+    // Of [xx xy; yx yy] and a shift in pixels.
+    let warp = |[xx, xy, yx, yy]: [f32; 4], [sx, sy]: [f32; 2]| {
+        let det = (xx * yy - xy * yx).abs();
+        if det == 0.0 {
+            return 8.0 * EPS * m;
+        }
+        let row = |a: f32, b: f32, middle: f32| {
+            let products = (a.abs() * w + b.abs() * h) / 2.0;
+            products + middle + (a * sx).abs() + (b * sy).abs()
+        };
+        let places = row(yy / det, xy / det, w / 2.0) + row(yx / det, xx / det, h / 2.0);
+        (8.0 * EPS * places * 2.0 + 8.0 * EPS) * m
+    };
+    let turned = |degrees: f32, zoom: f32| {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        [cos * zoom, sin * zoom, -sin * zoom, cos * zoom]
+    };
     let own = match bend.transform.name {
         "smooth-thresh" if p[1] > 0.0 => 1.5 / p[1] * 4.0 * EPS * (m + p[0].abs()),
         "posterise" => 8.0 * EPS * (m + p[1].abs() + p[2].abs()),
         "noise" => 8.0 * EPS * (m + 7.0 * p[0]),
         "mix" => 8.0 * EPS * m * (p[0].abs() + p[1].abs() + 1.0),
-        "scale" => warp(1.0 / p[0].abs().min(p[1].abs())),
-        "translate" => warp(1.0 + p[0].abs() + p[1].abs()),
-        "rotate" => warp(2.0),
-        "shear" => warp((1.0 + p[0].abs() + p[1].abs()) / (1.0 - p[0] * p[1]).abs()),
-        "affine" => {
-            let det = (p[0] * p[4] - p[1] * p[3]).abs();
-            let sum = p[..6].iter().map(|v| v.abs()).sum::<f32>();
-            warp((1.0 + sum) * sum / det.max(1e-6))
+        "scale" => warp([p[0], 0.0, 0.0, p[1]], [0.0; 2]),
+        "translate" => warp([1.0, 0.0, 0.0, 1.0], [p[0] * w, p[1] * h]),
+        "rotate" => warp(turned(p[0], 1.0), [0.0; 2]),
+        "shear" => warp([1.0, p[0], p[1], 1.0], [0.0; 2]),
+        "affine" => warp([p[0], p[1], p[3], p[4]], [p[2] * w, p[5] * h]),
+        // For a frame of `second_frame`. Half of both fades.
+        "feedback" => {
+            let zoom = p[1].powf(DT_SECS);
+            let shift = [p[3] * w * DT_SECS, p[4] * h * DT_SECS];
+            warp(turned(p[2] * DT_SECS, zoom), shift) + 4.0 * EPS * m
         }
-        "feedback" => warp(2.0),
         "blur" => 4.0 * EPS * (8.0 * p[0] + 3.0) * m,
         "sharpen" => 4.0 * EPS * (8.0 * p[1] + 3.0) * m * (1.0 + p[0]) + 8.0 * EPS * m,
         _ => 0.0,
