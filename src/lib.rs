@@ -48,6 +48,7 @@
 //! | `analysis` | hop by hop signals, publish the newest | the ring, one hop |
 //! | `render` | one frame after another | ONNX Runtime, GPU fence |
 //! | `record` | feed the encoder | encoder, disk |
+//! | `loader` | saved files, random features drawn anew, where bends run; drops what is old | anything |
 //! | `recluster` | clusters of the picture on show, at a low priority | anything |
 //! | `save` | write saved latents | disk |
 //!

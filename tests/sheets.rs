@@ -3,6 +3,8 @@
 use crate::support::program::{bendwave, succeed, text, tiny_model};
 use crate::support::tools;
 use crate::support::xvfb::Shot;
+use bendwave::scene::Scene;
+use bendwave::tensor::MapShape;
 use std::path::Path;
 
 /// Every pixel of a picture.
@@ -98,6 +100,72 @@ fn a_kept_variation_is_the_picture_of_its_number() {
         let alone = sheet("6", "1", &file("alone.png"), &[]);
         assert_eq!(cell(&alone, 0), cell(&shot, 1), "{name}");
     }
+}
+
+#[test]
+fn a_scene_kept_elsewhere_finds_its_files_and_its_masks_vary() {
+    let dir = tempfile::tempdir().unwrap();
+    let (own, other) = (dir.path().join("own"), dir.path().join("kept/here"));
+    for folder in [&own, &other] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let mut encoder = png::Encoder::new(std::fs::File::create(own.join("spot.png")).unwrap(), 1, 1);
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&[255]).unwrap();
+    writer.finish().unwrap();
+    std::fs::write(own.join("clusters.yaml"), "{2: []}").unwrap();
+    let scene = own.join("scene.yaml");
+    std::fs::write(
+        &scene,
+        "clusters: clusters.yaml\nlatent: {accent: {seed: 4, amount: 0}}\ntransforms:\n\
+         - {name: ink, layer: 2, transform: invert, mask: {shape: picture, file: spot.png}}\n\
+         - {name: zoom, layer: 3, transform: scale, params: [1.5], mask: {shape: circle, x: 0.2}}\n",
+    )
+    .unwrap();
+    let kept = other.join("kept.yaml");
+    let mut arguments = vec!["variations", "--scene", text(&scene), "--keep", "3"];
+    for vary in [
+        "ink.mask-size=1.5..2",
+        "zoom.mask-x=0.5..0.9",
+        "zoom.y=2..3",
+        "accent=0.2..0.4",
+    ] {
+        arguments.extend(["--vary", vary]);
+    }
+    arguments.extend(["--keep-to", text(&kept)]);
+    succeed(&arguments);
+    let written = std::fs::read_to_string(&kept).unwrap();
+    for way in ["../../own/spot.png", "../../own/clusters.yaml"] {
+        assert!(written.contains(way), "{written}");
+    }
+    let scene = Scene::load(&kept).unwrap();
+    assert!(scene.clusters.as_ref().unwrap().exists());
+    let shape = MapShape {
+        channels: 4,
+        height: 8,
+        width: 8,
+    };
+    let patch = scene.patch(&|_| Some(shape), None).unwrap();
+    for (address, [low, high]) in [
+        ("ink.mask-size", [1.5, 2.0]),
+        ("zoom.mask-x", [0.5, 0.9]),
+        ("zoom.x", [1.5, 1.5]),
+        ("zoom.y", [2.0, 3.0]),
+        ("accent", [0.2, 0.4]),
+    ] {
+        let number = patch.find(address).unwrap().index();
+        let value = patch.numbers[number].drive.bounds()[0];
+        assert!((low..=high).contains(&value), "{address}: {value}");
+    }
+    let with = |vary: &str, wanted: &str| {
+        let scene = own.join("scene.yaml");
+        let arguments = ["variations", "--scene", text(&scene), "--vary", vary];
+        refused(&[&arguments[..], &["--keep", "1", "--keep-to", "x.yaml"]].concat(), wanted);
+    };
+    with("zoom.mask-size=0..1", "mask-radius");
+    with("zoom.mask-radius=-1..1", "outside");
+    with("zoom.size=0..1", "mask-softness");
 }
 
 #[test]

@@ -151,6 +151,42 @@ fn bent_pictures_are_the_references_on_cpu_and_gpu() {
     }
 }
 
+/// `fixtures/generator/generate_beyond.py` made them with OpenCV and NumPy. That both benders give the
+/// same is tested elsewhere.
+#[test]
+fn bends_beyond_the_papers_are_the_references() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny_model(dir.path());
+    let z = z_file(dir.path(), 0);
+    let plain = reference("noise_const_trunc_1");
+    for name in [
+        "shear",
+        "affine-wrap",
+        "blur",
+        "sharpen",
+        "smooth-thresh",
+        "posterise",
+        "mix",
+        "translate-reflect",
+        "rotate-replicate",
+        "scale-uneven",
+        "erode-fraction",
+        "invert-in-circle",
+        "flip-across-gradient",
+    ] {
+        let file = fixture("generator/beyond-reference.npz");
+        let wanted = npy::read_from_npz(&file, name).unwrap();
+        let effect = difference(&plain.data[..wanted.data.len()], &wanted.data);
+        assert!(effect > 0.1, "{name} hardly matters: {effect}");
+        let scene = fixture(&format!("generator/scene-{name}.yaml"));
+        let arguments = ["--z", text(&z), "--transforms", text(&scene)];
+        let got = still(dir.path(), &model, &arguments);
+        let off = difference(&got.data, &wanted.data);
+        println!("{name}: {off:.1e}");
+        assert!(off <= TOLERANCE, "{name}: {off}");
+    }
+}
+
 /// The papers' tool's own files, in fixtures that say the same in the same spellings, on a 256 px
 /// network. Measured: 1e-6.
 #[test]
