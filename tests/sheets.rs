@@ -161,7 +161,10 @@ fn a_scene_kept_elsewhere_finds_its_files_and_its_masks_vary() {
     let with = |vary: &str, wanted: &str| {
         let scene = own.join("scene.yaml");
         let arguments = ["variations", "--scene", text(&scene), "--vary", vary];
-        refused(&[&arguments[..], &["--keep", "1", "--keep-to", "x.yaml"]].concat(), wanted);
+        refused(
+            &[&arguments[..], &["--keep", "1", "--keep-to", "x.yaml"]].concat(),
+            wanted,
+        );
     };
     with("zoom.mask-size=0..1", "mask-radius");
     with("zoom.mask-radius=-1..1", "outside");
