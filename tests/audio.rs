@@ -420,6 +420,61 @@ fn formats_decode_to_the_same_sound() {
     }
 }
 
+/// A click after half a second, through ffmpeg's encoders and back.
+#[test]
+fn a_click_stands_where_it_was_in_every_format() {
+    if !tools::have(&["ffmpeg"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let wav = dir.path().join("click.wav");
+    for rate in [44_100, 48_000] {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: rate,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(&wav, spec).unwrap();
+        for n in 0..rate {
+            writer
+                .write_sample(if n == rate / 2 { 30_000_i16 } else { 0 })
+                .unwrap();
+        }
+        writer.finalize().unwrap();
+        for (name, codec) in [
+            ("click.m4a", &["-c:a", "aac", "-b:a", "256k"][..]),
+            (
+                "front.m4a",
+                &["-c:a", "aac", "-b:a", "256k", "-movflags", "+faststart"],
+            ),
+            ("lossless.m4a", &["-c:a", "alac"]),
+            ("click.mp3", &["-c:a", "libmp3lame", "-b:a", "256k"]),
+            ("click.ogg", &["-c:a", "libvorbis", "-q:a", "8"]),
+            ("click.flac", &["-c:a", "flac"]),
+        ] {
+            let path = dir.path().join(name);
+            let mut command = Command::new("ffmpeg");
+            command
+                .args(["-v", "error", "-y", "-i"])
+                .arg(&wav)
+                .args(codec);
+            assert!(command.arg(&path).status().unwrap().success(), "{name}");
+            let decoded = audio::decode(&path).unwrap();
+            assert_eq!(decoded.warning, None, "{name}");
+            let loudest = (0..decoded.frames())
+                .max_by(|a, b| {
+                    decoded.samples[*a]
+                        .abs()
+                        .total_cmp(&decoded.samples[*b].abs())
+                })
+                .unwrap();
+            let late = loudest as i64 - i64::from(rate / 2);
+            assert!(late.abs() <= 2, "{name} at {rate} Hz: {late} samples late");
+        }
+    }
+}
+
 #[test]
 fn broken_files_are_told_by_name() {
     let dir = tempfile::tempdir().unwrap();

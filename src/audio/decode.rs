@@ -13,6 +13,7 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 use super::AudioError;
+use super::edit_list::lead_in_secs;
 
 /// Sample rates that are accepted, in Hz.
 pub const SAMPLE_RATES: RangeInclusive<u32> = 8_000..=384_000;
@@ -69,7 +70,8 @@ pub(super) fn check_format(
 }
 
 /// Decodes the first audio track of a file: WAV, AIFF, FLAC, MP3, OGG Vorbis, M4A (AAC, ALAC),
-/// told by content and not by name. A file that breaks off or has damaged packets gives what could
+/// told by content and not by name. The lead-in that an encoder put before the sound is left out
+/// where the file tells its length. A file that breaks off or has damaged packets gives what could
 /// be read, with a [`Decoded::warning`].
 ///
 /// # Errors
@@ -83,6 +85,7 @@ pub fn decode(path: &Path) -> Result<Decoded, AudioError> {
     if file.metadata().map_err(read_error)?.is_dir() {
         return Err(read_error(io::Error::from(io::ErrorKind::IsADirectory)));
     }
+    let mut again = file.try_clone().map_err(read_error)?;
     let stream = MediaSourceStream::new(Box::new(file), Default::default());
     let mut hint = Hint::new();
     if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
@@ -99,8 +102,15 @@ pub fn decode(path: &Path) -> Result<Decoded, AudioError> {
             path: path.to_owned(),
             reason: e.to_string(),
         })?;
-    let track = Track::open(path, reader.as_ref())?;
-    track.read(path, reader.as_mut())
+    let mut track = Track::open(path, reader.as_ref())?;
+    let mut decoded = track.read(path, reader.as_mut())?;
+    // The file's handles share their place: only now, when all is read.
+    let lead_in_secs = lead_in_secs(&mut again, track.id).map_err(read_error)?;
+    let lead_in = (lead_in_secs * f64::from(decoded.sample_rate)).round() as usize;
+    if lead_in < decoded.frames() {
+        decoded.samples.drain(..lead_in * decoded.channels);
+    }
+    Ok(decoded)
 }
 
 /// The track being decoded.
@@ -141,7 +151,7 @@ impl Track {
         })
     }
 
-    fn read(mut self, path: &Path, reader: &mut dyn FormatReader) -> Result<Decoded, AudioError> {
+    fn read(&mut self, path: &Path, reader: &mut dyn FormatReader) -> Result<Decoded, AudioError> {
         let mut format: Option<(u32, usize)> = None;
         let mut samples: Vec<f32> = Vec::new();
         let mut packet_samples: Vec<f32> = Vec::new();

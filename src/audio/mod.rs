@@ -12,6 +12,7 @@ mod chroma;
 mod config;
 mod decode;
 mod device;
+mod edit_list;
 mod error;
 mod history;
 pub mod live;
