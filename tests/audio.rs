@@ -155,9 +155,9 @@ fn a_band_answers_its_own_tone() {
             .iter()
             .zip([40.0, 100.0, 300.0, 1000.0, 3500.0, 10_000.0])
         {
-            let track = audio::analyze_all(&sound(sample_rate, 1, sine(hz, 0.3, 2.0, sample_rate)))
+            let track = audio::analyze_all(&sound(sample_rate, 1, sine(hz, 0.3, 1.2, sample_rate)))
                 .unwrap();
-            let last = track.at(2.0);
+            let last = track.at(1.2);
             for band in bands {
                 let value = get(&last, band);
                 if band == *own {
@@ -182,7 +182,11 @@ fn a_band_answers_its_own_tone() {
 fn the_same_track_quiet_and_loud_gives_the_same_signals() {
     let loud = demo_signals();
     let gain = 10.0_f32.powf(-30.0 / 20.0);
-    let quiet: Vec<f32> = demo().samples.iter().map(|x| gain * x).collect();
+    // The build-up, the drop and the start of the break.
+    let quiet: Vec<f32> = demo().samples[..2 * 48_000 * 40]
+        .iter()
+        .map(|x| gain * x)
+        .collect();
     let quiet = audio::analyze_all(&sound(RATE, 2, quiet)).unwrap();
     // These are absolute, and say so.
     let absolute = ["peak", "loudness", "loudness-slow"];
@@ -211,16 +215,17 @@ fn the_same_track_quiet_and_loud_gives_the_same_signals() {
 
 #[test]
 fn chunks_make_no_difference() {
-    let samples = &demo().samples[..2 * 48_000 * 6];
-    let whole = audio::analyze_all(&sound(RATE, 2, samples.to_vec())).unwrap();
+    let samples = &demo().samples[..2 * 48_000 * 3];
+    let whole = &demo_signals().snapshots()[..3 * 48_000 / 256];
     // Odd sizes cut frames in half.
-    for size in [1, 7, 64, 255, 512, 4801] {
+    for size in [1, 7, 255, 4801] {
         let mut analyzer = Analyzer::new(RATE, 2).unwrap();
         let mut out = Vec::new();
         for chunk in samples.chunks(size) {
             analyzer.push(chunk, |s| out.push(*s));
         }
-        assert_eq!(out, whole.snapshots(), "chunks of {size}");
+        assert!(out == whole[..out.len()], "chunks of {size}");
+        assert_eq!(out.len(), samples.len() / 2 / 256);
     }
 }
 
