@@ -341,7 +341,7 @@ const AMOUNT: ParamSpec = ParamSpec {
 const THRESHOLD: ParamSpec = ParamSpec {
     name: "threshold",
     unit: "",
-    range: [0.0, 1.5],
+    range: [0.0, 1.0],
     limits: [-1e6, 1e6],
     identity: Identity::Never,
     missing: Missing::Value(0.5),
