@@ -3,7 +3,7 @@
 
 use crate::app::span::Span;
 use crate::app::{bends, say};
-use crate::bend::{MASKS, TRANSFORMS, TransformSpec, spec};
+use crate::bend::{Identity, MASKS, TRANSFORMS, TransformSpec, spec};
 use crate::engine::Engine;
 use crate::param::Drive;
 use crate::scene::{NumberId, Scene, SceneBend};
@@ -148,8 +148,11 @@ impl Sweep {
         if self.rests(&values) {
             let shown = bends::setting(self.transform);
             for (index, value) in shown.into_iter().enumerate().take(count) {
-                if index != swept && values[index] != value {
-                    let name = self.transform.params[index].name;
+                let param = &self.transform.params[index];
+                // Those that only shape what is seen may stay.
+                let at_rest = param.identity == Identity::At(values[index]);
+                if index != swept && at_rest && values[index] != value {
+                    let name = param.name;
                     say(&format!(
                         "note: --sweep {}: with `{name}` {value}, without which nothing would be seen",
                         self.text
