@@ -52,12 +52,15 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
         (0, Some(class)) => format!(", class {class}"),
         (n, _) => format!(", classes 0 to {} (choose with --class)", n - 1),
     };
+    let weights = match report.parameters {
+        0 => String::new(),
+        n => format!(", {:.2} M weights", n as f64 / 1e6),
+    };
     say(&format!(
-        "{} layout: {} px, {} layers{classes}, {:.2} M weights, {:.2} GFLOP a picture, in {:.1} s",
+        "{} layout: {} px, {} layers{classes}{weights}, {:.2} GFLOP a picture, in {:.1} s",
         provenance.layout,
         manifest.resolution,
         manifest.layers.len(),
-        report.parameters as f64 / 1e6,
         manifest.flop_per_frame() / 1e9,
         started.elapsed().as_secs_f64()
     ));

@@ -62,10 +62,23 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error:#}"));
+            say(&format!("error: {}", chain(&error)));
             ExitCode::from(2)
         }
     }
+}
+
+/// An error and its causes in one line. Some errors name their cause themselves: it is said once.
+fn chain(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
 }
 
 /// A line to stderr: what the program is doing, and errors. A closed stderr is no reason to stop.
@@ -93,4 +106,20 @@ pub(crate) fn explain_sound_noise() {
 pub(crate) fn print(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chain;
+    use anyhow::Context;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = std::fs::read("/no/such/file").unwrap_err();
+        let why = error.to_string();
+        let error = anyhow::Error::new(error).context(format!("/no/such/file: {why}"));
+        assert_eq!(chain(&error), format!("/no/such/file: {why}"));
+        let error = Err::<(), _>(error).context("no scene").unwrap_err();
+        assert_eq!(chain(&error), format!("no scene: /no/such/file: {why}"));
+    }
 }
