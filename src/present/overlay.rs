@@ -292,7 +292,7 @@ fn rows(stats: &Stats, own: &WindowStats) -> Vec<(&'static str, String)> {
 }
 
 fn help_panel(context: &egui::Context) {
-    panel(context, "help", Align2::CENTER_CENTER, [0.0, 0.0], |ui| {
+    panel(context, "help", Align2::RIGHT_TOP, [-12.0, 12.0], |ui| {
         ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
         egui::Grid::new("keys").num_columns(2).show(ui, |ui| {
             for (key, text) in keys::help() {
