@@ -10,6 +10,7 @@
 //! ```text
 //! sound ─► audio (analysis thread) ─► signal::Snapshot ─┐  newest value wins
 //! MIDI  ─► midi (callback) ─► ring of events ───────────┤  every value counts
+//! OSC   ─► osc (its thread) ─► ring of events ──────────┤  every value counts
 //! taps, MIDI clock, tracker ─► clock::Clock ─► the beat ┤  of the moment the frame will be seen
 //!                                                       ▼
 //! scene file ─► scene::Scene ─► engine (render thread): evaluate every driven number once,
@@ -28,7 +29,7 @@
 //!    in a file a key stands.
 //! 3. [`param`], [`clock`]: a number that may be driven: constant, signal or modulator, shaped;
 //!    which beat counts: tracker, taps, MIDI clock or a fixed tempo.
-//! 4. [`audio`], [`midi`], [`gpu`]: the outside world. They know no network.
+//! 4. [`audio`], [`midi`], [`osc`], [`gpu`]: the outside world. They know no network.
 //! 5. [`mapping`]: controller mapping files (StyleGAN's is always `mapping_network`).
 //! 6. [`bend`], [`generator`]: transforms on feature maps; the network. Neither knows sound.
 //! 7. [`import`], [`scene`], [`cluster`]: checkpoints to model folders; scene files to checked
@@ -45,6 +46,7 @@
 //! | `main` | winit events, present the newest frame | its surface |
 //! | cpal's callback | copy samples to a ring | nothing: no allocation, lock or log |
 //! | midir's callback | timestamp, push to a ring | nothing |
+//! | `osc` | decode packets, push to a ring | its socket |
 //! | `analysis` | hop by hop signals, publish the newest | the ring, one hop |
 //! | `render` | one frame after another | ONNX Runtime, GPU fence |
 //! | `record` | feed the encoder | encoder, disk |
@@ -71,6 +73,7 @@ pub mod import;
 pub mod lines;
 pub mod mapping;
 pub mod midi;
+pub mod osc;
 pub mod param;
 pub mod present;
 pub mod record;
@@ -84,7 +87,7 @@ pub const MODULE_ORDER: &[&[&str]] = &[
     &["rt"],
     &["tensor", "signal", "lines"],
     &["param", "clock"],
-    &["audio", "midi", "gpu"],
+    &["audio", "midi", "osc", "gpu"],
     &["mapping"],
     &["bend", "generator"],
     &["import", "scene", "cluster"],

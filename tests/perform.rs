@@ -99,6 +99,8 @@ fn sound_and_midi_reach_the_picture_in_the_window() {
             text(&video),
             "--provider",
             "cpu",
+            "--osc",
+            "127.0.0.1:0",
         ])
         .stdout(Stdio::piped())
         .stderr(fs::File::create(dir.path().join("log.txt")).unwrap());
@@ -152,6 +154,37 @@ fn sound_and_midi_reach_the_picture_in_the_window() {
         std::thread::sleep(Duration::from_millis(300));
         (difference(&quiet, &display.shot("turned back")) < 1.0).then_some(())
     });
+
+    // OSC takes the same number from the knob, by its own address.
+    let listens = wait_for("the port it listens on", || {
+        let log = log();
+        let line = log
+            .lines()
+            .find_map(|l| l.strip_prefix("OSC: listening on "));
+        line.map(str::to_owned)
+    });
+    let osc = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let turn = |to: f32| {
+        let mut packet = b"/knob/factor\0\0\0\0,f\0\0".to_vec();
+        packet.extend(to.to_be_bytes());
+        osc.send_to(&packet, listens.as_str()).unwrap();
+    };
+    turn(-3.0);
+    wait_for("OSC changes the picture", || {
+        (difference(&quiet, &display.shot("osc")) > 3.0).then_some(())
+    });
+    turn(1.0);
+    wait_for("OSC brings the picture back", || {
+        (difference(&quiet, &display.shot("osc back")) < 1.0).then_some(())
+    });
+    for wanted in [None, Some(())] {
+        osc.send_to(b"/action/blackout\0\0\0\0,\0\0\0", listens.as_str())
+            .unwrap();
+        wait_for("an action by OSC", || {
+            let lit = display.shot("blackout").lit().map(|_| ());
+            (lit == wanted).then_some(())
+        });
+    }
 
     // A pad draws the random features anew.
     keyboard.send(&[0x90, 40, 100]);

@@ -278,6 +278,10 @@ pub(crate) struct PerformArgs {
     /// Controller mapping
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
+    /// Listen for Open Sound Control on this UDP port, as 9000, or only on one address of this
+    /// machine, as 127.0.0.1:9000
+    #[arg(long, value_name = "PORT", value_parser = crate::osc::parse_place)]
+    pub(crate) osc: Option<std::net::SocketAddr>,
     /// Monitor, by number as `bendwave devices` lists them
     #[arg(long, value_name = "N")]
     pub(crate) monitor: Option<usize>,

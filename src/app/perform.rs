@@ -10,6 +10,7 @@ use crate::audio::{self, AnalysisConfig, AudioChoice, LiveAudio};
 use crate::frame::{Frame, SharedFrame};
 use crate::mapping::{ControlState, Mapping};
 use crate::midi::Midi;
+use crate::osc::{Osc, OscEvents};
 use crate::present::{self, Latency, Links, PresentOptions, Stats};
 use crate::record::{AudioTrack, RecordSettings, Recorder};
 use crate::rt::{latest, thread};
@@ -76,6 +77,16 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
 
     let (midi, midi_events) = Midi::start(mapping.as_ref().and_then(|m| m.device.as_deref()))
         .context("the thread that watches MIDI ports does not start")?;
+    let (osc, osc_events) = match args.osc {
+        Some(place) => {
+            let (osc, events) = Osc::start(place).with_context(|| {
+                format!("OSC cannot listen on {place}; is another program there?")
+            })?;
+            say(&format!("OSC: listening on {}", osc.place()));
+            (Some(osc), events)
+        }
+        None => (None, OscEvents::none()),
+    };
     let controls = mapping
         .as_ref()
         .map(|mapping| bind(mapping, args.mapping.as_deref(), stage.engine.patch()));
@@ -119,6 +130,8 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             sound,
             midi,
             midi_events,
+            osc,
+            osc_events,
             beats: Beats::new(args.clock, args.look_ahead),
             latency: Arc::clone(&latency),
             controls,
@@ -242,6 +255,17 @@ pub(crate) struct Controls {
     pub(crate) state: ControlState,
     /// The number that each control drives; `None` for actions and targets the scene lacks.
     pub(crate) numbers: Vec<Option<NumberId>>,
+}
+
+impl Controls {
+    /// Something else than a control set this number.
+    pub(crate) fn let_go(&mut self, number: NumberId) {
+        for (index, theirs) in self.numbers.iter().enumerate() {
+            if *theirs == Some(number) {
+                self.state.let_go(index);
+            }
+        }
+    }
 }
 
 pub(crate) fn bind(mapping: &Mapping, path: Option<&Path>, patch: &Patch) -> Controls {

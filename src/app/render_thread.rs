@@ -14,6 +14,7 @@ use crate::audio::LiveAudio;
 use crate::clock::ClockAction;
 use crate::frame::{FramePool, SharedFrame};
 use crate::midi::{Midi, MidiEvents, MidiMessage};
+use crate::osc::{Address, Osc, OscEvent, OscEvents};
 use crate::present::{Command, Latency, Stats};
 use crate::record::Recorder;
 use crate::rt::latest::Writer;
@@ -26,6 +27,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+/// What an action's address begins with.
+const ACTION_PREFIX: &str = "action.";
+/// Most OSC actions of one frame; more are dropped.
+const OSC_ACTIONS: usize = 64;
 /// How often the overlay's numbers change.
 const STATS_EVERY: Duration = Duration::from_millis(250);
 /// Frames that the overlay's quantiles look back on.
@@ -40,6 +45,8 @@ pub(crate) struct Inputs {
     pub(crate) sound: LiveAudio,
     pub(crate) midi: Midi,
     pub(crate) midi_events: MidiEvents,
+    pub(crate) osc: Option<Osc>,
+    pub(crate) osc_events: OscEvents,
     pub(crate) beats: Beats,
     pub(crate) latency: Arc<Latency>,
     pub(crate) controls: Option<Controls>,
@@ -90,6 +97,10 @@ pub(crate) struct RenderThread {
     frame_times: VecDeque<f32>,
     message: String,
     errors: VecDeque<String>,
+    /// Actions that came by OSC in this frame.
+    osc_actions: Vec<OscEvent>,
+    /// The last OSC address that nobody listens to.
+    osc_unknown: Option<Address>,
     failed_frames: u64,
     recording_failed: bool,
 }
@@ -117,6 +128,8 @@ impl RenderThread {
             frame_times: VecDeque::with_capacity(TIMES_KEPT),
             message: String::new(),
             errors: VecDeque::with_capacity(ERRORS_KEPT),
+            osc_actions: Vec::with_capacity(OSC_ACTIONS),
+            osc_unknown: None,
             failed_frames: 0,
             recording_failed: false,
         }
@@ -246,23 +259,13 @@ impl RenderThread {
                 controls.state.apply(event);
             }
         });
+        self.take_osc(&mut controls);
         let Some(mut controls) = controls else { return };
         for (index, control) in controls.mapping.controls.iter().enumerate() {
             if let Some(action) = control.action() {
                 for _ in 0..controls.state.take_presses(index) {
-                    if let Some(action) = ClockAction::find(action) {
-                        let at = controls.state.pressed_at(index);
-                        self.act_on_clock(at.unwrap_or_else(Instant::now), action);
-                    }
-                    match action {
-                        "next-seed" => self.next_seed(),
-                        "recluster" => self.recluster(),
-                        "redraw" => self.inputs.reloads.redraw(),
-                        "save-latent" => self.save_latent(),
-                        "blackout" => self.blackout = !self.blackout,
-                        "pause" => self.paused = !self.paused,
-                        _ => {}
-                    }
+                    let at = controls.state.pressed_at(index);
+                    self.act(action, at.unwrap_or_else(Instant::now));
                 }
             } else if let Some(number) = controls.numbers[index]
                 && let Some(value) = controls.state.value(index, dt_secs)
@@ -271,6 +274,76 @@ impl RenderThread {
             }
         }
         self.inputs.controls = Some(controls);
+    }
+
+    /// OSC: what the mapping has rows for, else numbers and actions by their own address.
+    fn take_osc(&mut self, controls: &mut Option<Controls>) {
+        let mut unknown = None;
+        let (engine, actions) = (&mut self.stage.engine, &mut self.osc_actions);
+        self.inputs.osc_events.drain(|event| {
+            if let Some(controls) = controls.as_mut()
+                && controls.state.apply_osc(event)
+            {
+                return;
+            }
+            let address = event.address.as_str();
+            if address.starts_with(ACTION_PREFIX) {
+                // A button that is let go sends 0.
+                if event.value >= 0.5 && actions.len() < actions.capacity() {
+                    actions.push(*event);
+                }
+                return;
+            }
+            let patch = engine.patch();
+            let place = usize::from(event.arg);
+            let whole = (place == 0).then(|| patch.find(address)).flatten();
+            match whole.or_else(|| patch.find_place(address, place)) {
+                Some(number) if !event.press => {
+                    engine.hold(number, Some(event.value));
+                    if let Some(controls) = controls.as_mut() {
+                        controls.let_go(number);
+                    }
+                }
+                // The scene has it: another argument than those it takes, or a press.
+                _ if patch.find(address).is_some() => {}
+                _ => unknown = Some(event.address),
+            }
+        });
+        for index in 0..self.osc_actions.len() {
+            let event = self.osc_actions[index];
+            if let Some(name) = event.address.as_str().strip_prefix(ACTION_PREFIX)
+                && !self.act(name, event.at)
+            {
+                unknown = Some(event.address);
+            }
+        }
+        self.osc_actions.clear();
+        // Said once, not at each packet of a fader.
+        if let Some(address) = unknown.filter(|a| self.osc_unknown != Some(*a)) {
+            self.osc_unknown = Some(address);
+            self.message = format!(
+                "OSC: nothing here is called /{}",
+                address.as_str().replace('.', "/")
+            );
+        }
+    }
+
+    /// Does what an action's name says; `false` where there is none of that name.
+    fn act(&mut self, action: &str, at: Instant) -> bool {
+        if let Some(action) = ClockAction::find(action) {
+            self.act_on_clock(at, action);
+            return true;
+        }
+        match action {
+            "next-seed" => self.next_seed(),
+            "recluster" => self.recluster(),
+            "redraw" => self.inputs.reloads.redraw(),
+            "save-latent" => self.save_latent(),
+            "blackout" => self.blackout = !self.blackout,
+            "pause" => self.paused = !self.paused,
+            _ => return false,
+        }
+        true
     }
 
     fn act_on_clock(&mut self, at: Instant, action: ClockAction) {
@@ -441,6 +514,9 @@ impl RenderThread {
         let mut audio = self.inputs.sound.status();
         if self.inputs.controls.is_some() {
             audio = format!("{audio}\nMIDI: {}", self.inputs.midi.status());
+        }
+        if let Some(osc) = &self.inputs.osc {
+            audio = format!("{audio}\nOSC: {}", osc.status());
         }
         let beat = self.seen.0.beat;
         log::debug!(

@@ -1,5 +1,6 @@
 //! The file format.
 
+use crate::osc::Address;
 use crate::param::Curve;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
@@ -34,6 +35,8 @@ pub struct Control {
     pub source: Source,
     /// On which channel, 1 to 16; `None` is any.
     pub channel: Option<u8>,
+    /// The values that OSC sends at the bottom and the top.
+    pub input: [f32; 2],
     /// What it changes: `truncation`, `walk.speed`, `NAME.PARAM`, or `action.NAME`.
     pub target: String,
     /// Values at the bottom and the top, in the target's unit; may fall. `None` is the
@@ -60,6 +63,13 @@ pub enum Source {
     PitchBend,
     /// A program, 0 to 127: a press without a value.
     Program(u8),
+    /// A number of an OSC message.
+    Osc {
+        /// Whose.
+        address: Address,
+        /// Which argument, counted from 0.
+        arg: u8,
+    },
 }
 
 /// Why a mapping file cannot be used.
@@ -99,6 +109,9 @@ struct ControlFile {
     #[serde(rename = "pitch-bend", default)]
     pitch_bend: bool,
     program: Option<u64>,
+    osc: Option<String>,
+    arg: Option<u64>,
+    input: Option<[f64; 2]>,
     channel: Option<u64>,
     target: String,
     range: Option<[f64; 2]>,
@@ -154,12 +167,32 @@ impl Control {
         if file.pitch_bend {
             sources.push(Source::PitchBend);
         }
+        if let Some(text) = &file.osc {
+            let address = Address::new(text).ok_or_else(|| {
+                format!("osc: {text:?} is no address of a control: it looks like /1/fader2")
+            })?;
+            let arg = in_range("arg", file.arg.unwrap_or(1), 1, 32)? - 1;
+            sources.push(Source::Osc { address, arg });
+        } else if file.arg.is_some() || file.input.is_some() {
+            return Err("arg and input belong to osc".to_owned());
+        }
         let [source] = sources[..] else {
             return Err(format!(
-                "{} sources: a control has one of cc, note, program, or pitch-bend: true",
+                "{} sources: a control has one of cc, note, program, osc, or pitch-bend: true",
                 sources.len()
             ));
         };
+        if file.osc.is_some() && file.channel.is_some() {
+            return Err("channel: belongs to MIDI, not to osc".to_owned());
+        }
+        let input = file
+            .input
+            .map(|range| finite_range("input", range))
+            .transpose()?;
+        let input = input.unwrap_or([0.0, 1.0]);
+        if input[0] == input[1] {
+            return Err(format!("input: {input:?} begins where it ends"));
+        }
         let channel = file
             .channel
             .map(|channel| in_range("channel", channel, 1, 16))
@@ -168,7 +201,10 @@ impl Control {
         if target.is_empty() || target == ACTION_PREFIX {
             return Err("target: is empty".to_owned());
         }
-        let range = file.range.map(finite_range).transpose()?;
+        let range = file
+            .range
+            .map(|range| finite_range("range", range))
+            .transpose()?;
         let smooth_secs = file
             .smooth_secs
             .map_or(DEFAULT_SMOOTH_SECS, |secs| secs as f32);
@@ -180,6 +216,7 @@ impl Control {
         let control = Self {
             source,
             channel,
+            input,
             target,
             range,
             curve: file.curve,
@@ -210,12 +247,12 @@ fn in_range(key: &str, number: u64, low: u8, high: u8) -> Result<u8, String> {
         .ok_or_else(|| format!("{key}: {number} is not in {low} to {high}"))
 }
 
-fn finite_range(range: [f64; 2]) -> Result<[f32; 2], String> {
+fn finite_range(key: &str, range: [f64; 2]) -> Result<[f32; 2], String> {
     let range = range.map(|v| v as f32);
     if range.iter().all(|v| v.is_finite()) {
         Ok(range)
     } else {
-        Err(format!("range: {range:?} has a value that is not finite"))
+        Err(format!("{key}: {range:?} has a value that is not finite"))
     }
 }
 
@@ -284,7 +321,8 @@ mod tests {
              - {note: 36, target: action.next-seed}\n\
              - {pitch-bend: true, target: truncation}\n\
              - {program: 3, target: action.blackout}\n\
-             - {cc: 32, target: 4.translate.x, toggle: true}\n",
+             - {cc: 32, target: 4.translate.x, toggle: true}\n\
+             - {osc: /1/xy, arg: 2, input: [-1, 1], target: zoom.k}\n",
         )
         .unwrap();
         assert_eq!(mapping.device.as_deref(), Some("nanoKONTROL2"));
@@ -303,6 +341,10 @@ mod tests {
         assert_eq!(mapping.controls[2].range, None);
         assert_eq!(mapping.controls[3].source, Source::Program(3));
         assert!(mapping.controls[4].toggle);
+        let pad = &mapping.controls[5];
+        let address = crate::osc::Address::new("/1/xy").unwrap();
+        assert_eq!(pad.source, Source::Osc { address, arg: 1 });
+        assert_eq!(pad.input, [-1.0, 1.0]);
     }
 
     #[test]
@@ -317,6 +359,14 @@ mod tests {
             ),
             ("{cc: 1, channel: 17, target: x}", "channel: 17"),
             ("{cc: 1, note: 2, target: x}", "2 sources"),
+            ("{osc: fader, target: x}", "fader"),
+            ("{osc: '/1/*', target: x}", "osc: \"/1/*\""),
+            ("{osc: /1/a, arg: 0, target: x}", "arg: 0 is not in 1 to 32"),
+            ("{osc: /1/a, input: [1, 1], target: x}", "input"),
+            ("{osc: /1/a, input: [0, .inf], target: x}", "input"),
+            ("{osc: /1/a, channel: 1, target: x}", "channel"),
+            ("{osc: /1/a, cc: 1, target: x}", "2 sources"),
+            ("{cc: 1, input: [0, 2], target: x}", "input"),
             ("{target: x}", "0 sources"),
             ("{cc: 1}", "target"),
             ("{cc: 1, target: ' '}", "target"),

@@ -2,6 +2,7 @@
 
 use crate::mapping::format::{Control, Mapping, Source};
 use crate::midi::{MidiEvent, MidiMessage};
+use crate::osc::OscEvent;
 use crate::param::Curve;
 use std::time::Instant;
 
@@ -21,6 +22,7 @@ pub struct ControlState {
 struct Follow {
     source: Source,
     channel: Option<u8>,
+    input: [f32; 2],
     range: [f32; 2],
     curve: Curve,
     smooth_secs: f32,
@@ -56,6 +58,7 @@ impl ControlState {
                 Follow {
                     source: control.source,
                     channel: control.channel,
+                    input: control.input,
                     range: control.range.unwrap_or_else(|| own_range(control)),
                     curve: control.curve,
                     smooth_secs: control.smooth_secs,
@@ -120,17 +123,56 @@ impl ControlState {
             // The clock's own.
             MidiMessage::Transport(_) => return,
         };
-        for (index, control) in self.controls.iter_mut().enumerate() {
+        for index in 0..self.controls.len() {
+            let control = &self.controls[index];
             if control.source == source && control.channel.is_none_or(|only| only == channel) {
-                let presses = control.presses;
-                let moved = control.touch(position);
-                if control.presses != presses {
-                    control.pressed_at = Some(event.at);
-                }
-                if moved {
-                    self.newest[control.target] = Some(index);
-                }
+                self.touch(index, position, event.at);
             }
+        }
+    }
+
+    /// Takes a number of an OSC message in; says whether a control listens to its address.
+    pub fn apply_osc(&mut self, event: &OscEvent) -> bool {
+        let mut heard = false;
+        for index in 0..self.controls.len() {
+            let control = &mut self.controls[index];
+            let Source::Osc { address, arg } = control.source else {
+                continue;
+            };
+            if address != event.address {
+                continue;
+            }
+            heard = true;
+            if arg != event.arg {
+                continue;
+            }
+            let [low, high] = control.input;
+            let position = ((event.value - low) / (high - low)).clamp(0.0, 1.0);
+            if event.press {
+                control.down = false;
+            }
+            self.touch(index, if event.press { 1.0 } else { position }, event.at);
+        }
+        heard
+    }
+
+    /// Something else has set the target of control `index`: the controls of that target have no
+    /// say until they are touched again.
+    pub fn let_go(&mut self, index: usize) {
+        if let Some(control) = self.controls.get(index) {
+            self.newest[control.target] = None;
+        }
+    }
+
+    fn touch(&mut self, index: usize, position: f32, at: Instant) {
+        let control = &mut self.controls[index];
+        let presses = control.presses;
+        let moved = control.touch(position);
+        if control.presses != presses {
+            control.pressed_at = Some(at);
+        }
+        if moved {
+            self.newest[control.target] = Some(index);
         }
     }
 
@@ -174,6 +216,7 @@ impl Follow {
             Source::Note(_) => position > 0.0,
             Source::Program(_) => true,
             Source::Cc(_) | Source::PitchBend => position >= PRESSED,
+            Source::Osc { .. } => position >= 0.5,
         };
         // A program has no release: each one is a press. A second note-on without a note-off
         // (some pads do that) is one, too.
@@ -226,6 +269,7 @@ mod tests {
     use super::ControlState;
     use crate::mapping::Mapping;
     use crate::midi::{MidiEvent, parse};
+    use crate::osc::{Address, OscEvent};
     use proptest::prelude::*;
     use std::path::Path;
     use std::time::Instant;
@@ -373,6 +417,53 @@ mod tests {
             send(&mut s, &[0xb0, 32, 0]);
             assert_eq!(s.value(0, 0.0), Some(want));
         }
+    }
+
+    fn osc(address: &str, arg: u8, value: f32) -> OscEvent {
+        OscEvent {
+            at: Instant::now(),
+            address: Address::new(address).unwrap(),
+            arg,
+            value,
+            press: false,
+        }
+    }
+
+    #[test]
+    fn osc_moves_what_its_row_says() {
+        let mut s = state(
+            "- {osc: /1/xy, target: a, range: [10, 20], smooth_secs: 0}\n\
+             - {osc: /1/xy, arg: 2, input: [-1, 1], target: b, smooth_secs: 0}\n\
+             - {osc: /go, target: action.go}\n- {cc: 1, target: a, smooth_secs: 0}\n",
+        );
+        assert!(!s.apply_osc(&osc("/2/xy", 0, 1.0)));
+        assert!(s.apply_osc(&osc("/1/xy", 0, 0.5)));
+        assert!(s.apply_osc(&osc("/1/xy", 1, 0.0)));
+        assert!(
+            s.apply_osc(&osc("/1/xy", 2, 7.0)),
+            "heard, though nobody takes it"
+        );
+        assert_eq!([0, 1].map(|i| s.value(i, 0.0)), [Some(15.0), Some(0.5)]);
+        s.apply_osc(&osc("/1/xy", 0, 99.0));
+        assert_eq!(s.value(0, 0.0), Some(20.0));
+        s.let_go(0);
+        assert_eq!(s.value(0, 0.0), None, "something else has the say");
+        send(&mut s, &[0xb0, 1, 0]);
+        assert_eq!(s.value(3, 0.0), Some(0.0));
+        for value in [1.0, 0.0, 0.7, 0.9] {
+            s.apply_osc(&osc("/go", 0, value));
+        }
+        assert_eq!(s.take_presses(2), 2);
+        let press = OscEvent {
+            press: true,
+            ..osc("/go", 0, 1.0)
+        };
+        assert!(s.apply_osc(&press) && s.apply_osc(&press));
+        assert_eq!(
+            s.take_presses(2),
+            2,
+            "messages without arguments have no release"
+        );
     }
 
     #[test]

@@ -144,9 +144,27 @@ impl Patch {
         if let Some(index) = self.numbers.iter().position(|n| n.address == address) {
             return Some(NumberId(index));
         }
+        // OSC has no brackets: /transforms/2/x.
+        if let Some((index, param)) = address
+            .strip_prefix("transforms.")
+            .and_then(|rest| rest.split_once('.'))
+            && let Ok(index) = index.parse::<usize>()
+        {
+            return self.bends.get(index)?.number(param);
+        }
         let (name, param) = address.rsplit_once('.')?;
         let bend = self.bends.iter().find(|b| b.name == name)?;
         bend.number(param)
+    }
+
+    /// A transform's parameter by its place, counted from 0; `name` is the transform's, or
+    /// `transforms.2`.
+    pub fn find_place(&self, name: &str, place: usize) -> Option<NumberId> {
+        let bend = match name.strip_prefix("transforms.").map(str::parse::<usize>) {
+            Some(Ok(index)) => self.bends.get(index)?,
+            _ => self.bends.iter().find(|b| b.name == name)?,
+        };
+        bend.params.get(place).copied()
     }
 
     /// Every address.
