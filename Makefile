@@ -2,7 +2,7 @@
 # Both install what is missing (Debian, Ubuntu) and ask nothing; elsewhere they say what to install.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fixtures setup
+.PHONY: help demo test bench fixtures pictures setup
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ bench: ## Time each stage with the demo's model; numbers go to build/bench.json
 
 fixtures: ## Make the files in tests/fixtures anew
 	@scripts/fixtures.sh
+
+pictures: ## Make the pictures in docs/ that show the bundled model
+	@scripts/pictures.sh
 
 setup: ## Only install what demo and test need
 	@scripts/setup.sh test
