@@ -34,7 +34,14 @@ pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
         None => print(&text)?,
     }
     if let Some(path) = &args.csv {
-        write_csv(&track, path).with_context(|| cannot(path))?;
+        let beside = || {
+            args.out
+                .as_ref()
+                .unwrap_or(&args.audio)
+                .with_extension("csv")
+        };
+        let path = path.clone().unwrap_or_else(beside);
+        write_csv(&track, &path).with_context(|| cannot(&path))?;
     }
     if let Some(path) = &args.plot {
         plot::write(&sound, &track, path).with_context(|| cannot(path))?;

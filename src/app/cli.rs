@@ -394,9 +394,9 @@ pub(crate) struct AnalyzeArgs {
     /// JSON to write [default: to stdout]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// All signals, a line for each hop
-    #[arg(long, value_name = "FILE")]
-    pub(crate) csv: Option<PathBuf>,
+    /// All signals, a line for each hop [default without a name: beside the JSON, or the sound]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub(crate) csv: Option<Option<PathBuf>>,
     /// Picture of what is heard, PNG
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,

@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
 }
 
 /// An error and its causes in one line. Some errors name their cause themselves: it is said once.
-fn chain(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if line.is_empty() {

@@ -69,7 +69,7 @@ fn work(folder: &Path, ort_lib: Option<&Path>, requests: &Receiver<Request>, fin
     let mut generator = None;
     while let Ok(request) = requests.recv() {
         let found = find(folder, ort_lib, &mut generator, request);
-        finds.hand_in(found.map_err(|error| format!("{error:#}")));
+        finds.hand_in(found.map_err(|error| crate::app::chain(&error)));
     }
 }
 

@@ -376,7 +376,9 @@ impl Work {
                 ready.bends_why = Some(choice.why);
                 ready.bender = choice.bender;
             }
-            Err(error) => ready.message = format!("bends run on the CPU: {error:#}"),
+            Err(error) => {
+                ready.message = format!("bends run on the CPU: {}", crate::app::chain(&error))
+            }
         }
         say(&ready.message);
         self.give(ready);
@@ -441,7 +443,7 @@ impl Work {
                     scene.draw = files.scene.draw;
                     scene
                 }
-                Err(error) => return failed.push((path.clone(), format!("{error:#}"))),
+                Err(error) => return failed.push((path.clone(), crate::app::chain(&error))),
             },
             None => files.scene.clone(),
         };
@@ -571,7 +573,7 @@ impl Work {
                     done.push(first);
                 }
             }
-            Err(error) => failed.push((first, format!("{error:#}"))),
+            Err(error) => failed.push((first, crate::app::chain(&error))),
         }
     }
 

@@ -398,7 +398,7 @@ impl RenderThread {
                 self.own_seed = Some(seed);
                 self.message = format!("seed {seed}");
             }
-            Err(error) => self.error(format!("{error:#}")),
+            Err(error) => self.error(crate::app::chain(&error.into())),
         }
     }
 
