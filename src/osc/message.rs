@@ -141,7 +141,11 @@ fn hand_out(packet: OscPacket, at: Instant, each: &mut impl FnMut(OscEvent)) {
     }
     for value in &message.args {
         match value {
-            OscType::Array(values) => values.content.iter().for_each(|v| number(number_of(v))),
+            OscType::Array(values) => {
+                for value in &values.content {
+                    number(number_of(value));
+                }
+            }
             value => number(number_of(value)),
         }
     }
