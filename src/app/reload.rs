@@ -377,7 +377,7 @@ impl Work {
                 ready.bender = choice.bender;
             }
             Err(error) => {
-                ready.message = format!("bends run on the CPU: {}", crate::app::chain(&error))
+                ready.message = format!("bends run on the CPU: {}", crate::app::chain(&error));
             }
         }
         say(&ready.message);
