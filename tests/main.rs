@@ -19,6 +19,8 @@ mod bend_opencv;
 mod cluster;
 mod docs;
 mod import;
+#[cfg(feature = "jack")]
+mod knobs;
 mod listening;
 #[cfg(feature = "jack")]
 mod midi;

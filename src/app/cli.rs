@@ -6,6 +6,7 @@ use crate::app::variations::Vary;
 use crate::audio::Channels;
 use crate::clock::ClockChoice;
 use crate::cluster::Controller;
+use crate::cluster::metric::Quality;
 use crate::generator::{Aspect, NoiseMode, ProviderChoice};
 use crate::tensor::MapShape;
 use clap::{Args, Parser, Subcommand};
@@ -335,9 +336,19 @@ pub(crate) struct ClusterArgs {
     /// Cluster file to write. While it is being made, what is finished stands in FILE.partial
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Random pictures to watch
-    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = parse_samples)]
-    pub(crate) samples: usize,
+    /// What features are grouped by: baseline (a description, no training), quick (networks that learn
+    /// for some minutes) or paper (networks as in the papers, hours). Trained networks are kept
+    #[arg(long, default_value = "baseline")]
+    pub(crate) quality: Quality,
+    /// Folder of the trained networks [default: metric in the model's folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) metric: Option<PathBuf>,
+    /// Random pictures to watch, and to learn from [default: 1000; to learn from with quick: 240]
+    #[arg(long, value_name = "N", value_parser = parse_samples)]
+    pub(crate) samples: Option<usize>,
+    /// How often each map is learned from [default: 100 as in the papers; with quick: 6]
+    #[arg(long, value_name = "N", value_parser = parse_samples)]
+    pub(crate) epochs: Option<usize>,
     /// Clusters for the picture of this seed alone
     #[arg(long, value_name = "N", conflicts_with = "latent")]
     pub(crate) seed: Option<u32>,

@@ -1,11 +1,12 @@
 //! `bendwave cluster`: which features belong together, what they do, and knobs for them.
 
 use crate::app::cli::ClusterArgs;
-use crate::app::{model, print, say};
+use crate::app::{metric, model, print, say};
 use crate::bend::ClusterFile;
 use crate::cluster::agreement::adjusted_rand_index;
+use crate::cluster::metric::{Learned, Recipe};
 use crate::cluster::state::WorkFolder;
-use crate::cluster::{self, Analysis, Describe, Latents, LayerClusters, Progress, Settings, Step};
+use crate::cluster::{self, Analysis, Latents, LayerClusters, Progress, Settings, Step};
 use crate::generator::{Generator, Runtime, latent, manifest::MANIFEST_FILE};
 use crate::tensor::split_mix;
 use anyhow::{Context, bail};
@@ -36,14 +37,19 @@ pub(crate) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
     ctrlc::set_handler(move || asked_to_stop.store(true, Ordering::Relaxed))
         .context("Ctrl-C cannot be watched")?;
 
+    let mut bar = Bar::new(stop);
+    let recipe = recipe(args);
+    let mut embedding = match &recipe {
+        Some(recipe) => learned(args, &folder, &mut generator, &settings, recipe, &mut bar)?,
+        None => Learned::default(),
+    };
     let mut partial = args.out.clone().into_os_string();
     partial.push(".partial");
-    let work = WorkFolder::open(Path::new(&partial), &key(&folder, &settings)?)?;
+    let key = key(&folder, &settings, recipe.as_ref())?;
+    let work = WorkFolder::open(Path::new(&partial), &key)?;
     if work.resumed {
         say("going on where the last run stopped");
     }
-    let mut bar = Bar::new(stop);
-    let mut embedding = Describe::default();
     let mut analysis = Analysis::new(
         &mut generator,
         &mut embedding,
@@ -54,7 +60,7 @@ pub(crate) fn run(args: &ClusterArgs) -> anyhow::Result<()> {
     bar.clear();
 
     let file = cluster::file(&layers);
-    let comment = comment(&generator, &settings);
+    let comment = comment(args, &generator, &settings);
     write(&args.out, &file.to_yaml(&comment))?;
     if let Some(dir) = &args.report {
         report(dir, &folder, &mut generator, &layers, &settings, &mut bar)?;
@@ -104,7 +110,10 @@ fn settings(args: &ClusterArgs, generator: &mut Generator) -> anyhow::Result<Set
         layers: args.layers.clone().unwrap_or(0..=top),
         latents: styles_of_one.map_or(
             Latents::Random {
-                samples: args.samples,
+                samples: args
+                    .samples
+                    .or_else(|| args.quality.recipe().map(|recipe| recipe.samples))
+                    .unwrap_or(1000),
                 truncation: args.truncation,
             },
             Latents::One,
@@ -115,26 +124,112 @@ fn settings(args: &ClusterArgs, generator: &mut Generator) -> anyhow::Result<Set
     })
 }
 
+/// How networks are trained, or None for the description that needs none.
+fn recipe(args: &ClusterArgs) -> Option<Recipe> {
+    let recipe = args.quality.recipe()?;
+    Some(Recipe {
+        samples: args.samples.unwrap_or(recipe.samples),
+        epochs: args.epochs.unwrap_or(recipe.epochs),
+        ..recipe
+    })
+}
+
+/// Networks of this recipe for all layers that are asked for.
+#[cfg(not(feature = "metric-learning"))]
+fn learned(
+    args: &ClusterArgs,
+    folder: &Path,
+    generator: &mut Generator,
+    settings: &Settings,
+    recipe: &Recipe,
+    _bar: &mut Bar,
+) -> anyhow::Result<Learned> {
+    let kept = metric::kept(args.metric.as_deref(), folder, generator.manifest());
+    metric::without_training(&kept, args.quality, recipe, &settings.layers)
+}
+
+/// Networks of this recipe for all layers that are asked for: those that are there, the others are
+/// trained.
+#[cfg(feature = "metric-learning")]
+fn learned(
+    args: &ClusterArgs,
+    folder: &Path,
+    generator: &mut Generator,
+    settings: &Settings,
+    recipe: &Recipe,
+    bar: &mut Bar,
+) -> anyhow::Result<Learned> {
+    use crate::cluster::metric::{Learner, Pictures};
+    let kept = metric::kept(args.metric.as_deref(), folder, generator.manifest());
+    let mut learned = Learned::default();
+    if let Latents::One(_) = settings.latents {
+        // What was learned from many pictures is used for one, however it was learned.
+        learned = kept.learned(recipe, settings.layers.clone());
+        if learned.layers().eq(settings.layers.clone()) {
+            return Ok(learned);
+        }
+    }
+    let learner = Learner {
+        recipe: *recipe,
+        seed: settings.seed,
+        kept: &kept,
+        training: metric::training(recipe, settings.seed, args.truncation),
+    };
+    let mut pictures = cluster::Drawn {
+        generator,
+        seed: settings.seed,
+        truncation: args.truncation,
+    };
+    let work: Vec<u64> = settings
+        .layers
+        .clone()
+        .map(|layer| recipe.work(pictures.shape(layer)))
+        .collect();
+    let all = work.iter().sum();
+    let mut before = 0;
+    for (layer, work) in settings.layers.clone().zip(work) {
+        let outcome = learner.layer(layer, &mut pictures, &mut |progress| {
+            let part =
+                u128::from(work) * u128::from(progress.done) / u128::from(progress.of.max(1));
+            bar.learn(layer, before + part as u64, all)
+        })?;
+        before += work;
+        let found = &outcome.kept;
+        if !outcome.found {
+            bar.say(&format!(
+                "layer {layer}: knows {:.1} % of held-out maps (chance {:.1} %), {:.0} s",
+                100.0 * found.accuracy().unwrap_or(0.0),
+                100.0 / pictures.shape(layer).channels.max(1) as f64,
+                found.secs().unwrap_or(0.0),
+            ));
+        }
+        learned.insert(layer, outcome.kept.network, outcome.kept.info.range);
+    }
+    bar.clear();
+    Ok(learned)
+}
+
 /// What a run computes: two runs with the same text go on with each other's work.
-fn key(folder: &Path, settings: &Settings) -> anyhow::Result<String> {
+fn key(folder: &Path, settings: &Settings, recipe: Option<&Recipe>) -> anyhow::Result<String> {
     let path = folder.join(MANIFEST_FILE);
     let manifest = fs::read(&path).with_context(|| path.display().to_string())?;
     let mut hash = Sha256::new();
     hash.update(manifest);
-    hash.update(format!("{settings:?}"));
+    hash.update(format!("{settings:?}{recipe:?}"));
     let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     Ok(format!("bendwave {} {hash}\n", env!("CARGO_PKG_VERSION")))
 }
 
-fn comment(generator: &Generator, settings: &Settings) -> String {
+fn comment(args: &ClusterArgs, generator: &Generator, settings: &Settings) -> String {
     let provenance = &generator.manifest().provenance;
     format!(
         "Clusters of the features of {}, most visible first in each layer.\n\
-         Made by bendwave {} from {}, random state {}.\n\
+         Made by bendwave {} from {}, quality {}, random state {}.\n\
          Model: sha256 of its checkpoint {}.",
         provenance.source,
         env!("CARGO_PKG_VERSION"),
         watched(settings),
+        args.quality,
         settings.seed,
         provenance.sha256
     )
@@ -320,7 +415,7 @@ fn compare(path: &Path, before: &ClusterFile, layers: &[LayerClusters]) {
 struct Bar {
     stop: Arc<AtomicBool>,
     bar: ProgressBar,
-    what: &'static str,
+    what: String,
     of: u64,
     last: u64,
     lines: bool,
@@ -331,21 +426,22 @@ impl Bar {
         Self {
             stop,
             bar: ProgressBar::hidden(),
-            what: "",
+            what: String::new(),
             of: 0,
             last: 0,
             lines: !std::io::stderr().is_terminal(),
         }
     }
 
-    fn start(&mut self, what: &'static str, of: u64) {
+    fn start(&mut self, what: &str, of: u64) {
         self.bar.finish_and_clear();
-        self.what = what;
+        what.clone_into(&mut self.what);
         self.of = of;
         self.last = 0;
         if !self.lines {
             let target = ProgressDrawTarget::stderr();
-            self.bar = ProgressBar::with_draw_target(Some(of), target).with_message(what);
+            self.bar =
+                ProgressBar::with_draw_target(Some(of), target).with_message(what.to_owned());
             let style = "{msg} {bar:40} {percent} %, {eta} left";
             if let Ok(style) = ProgressStyle::with_template(style) {
                 self.bar.set_style(style);
@@ -355,6 +451,7 @@ impl Bar {
 
     fn step(&mut self, progress: Progress) -> bool {
         let what = match progress.step {
+            Step::Learn(_) => "learning",
             Step::Watch => "watching features",
             Step::Measure => "measuring effects",
         };
@@ -366,6 +463,26 @@ impl Bar {
             self.last = progress.done.saturating_sub(1);
         }
         self.at(progress.done)
+    }
+
+    /// Training: one bar over all layers.
+    #[cfg(feature = "metric-learning")]
+    fn learn(&mut self, layer: usize, done: u64, of: u64) -> bool {
+        const WHAT: &str = "learning which features are alike";
+        if self.what != WHAT || self.of != of {
+            self.start(WHAT, of);
+            self.bar.set_position(done);
+            self.bar.reset_eta();
+            self.last = done;
+        }
+        self.bar.set_message(format!("{WHAT}, layer {layer}"));
+        self.at(done)
+    }
+
+    /// A line above the bar.
+    #[cfg(feature = "metric-learning")]
+    fn say(&self, text: &str) {
+        self.bar.suspend(|| say(text));
     }
 
     fn at(&mut self, done: u64) -> bool {
@@ -380,6 +497,6 @@ impl Bar {
 
     fn clear(&mut self) {
         self.bar.finish_and_clear();
-        self.what = "";
+        self.what.clear();
     }
 }

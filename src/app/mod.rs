@@ -13,6 +13,7 @@ mod cluster;
 mod devices;
 mod glyphs;
 mod import;
+mod metric;
 mod model;
 mod perform;
 mod plot;

@@ -95,6 +95,8 @@ pub(crate) struct RenderThread {
     /// When the file was saved that the next frame is the first to show.
     saved: Option<SystemTime>,
     frame_times: VecDeque<f32>,
+    /// How many of them are newer than the last numbers.
+    fresh: usize,
     message: String,
     errors: VecDeque<String>,
     /// Actions that came by OSC in this frame.
@@ -126,6 +128,7 @@ impl RenderThread {
             blackout: false,
             seeds: now.map_or(0, |d| d.as_nanos() as u64),
             frame_times: VecDeque::with_capacity(TIMES_KEPT),
+            fresh: 0,
             message: String::new(),
             errors: VecDeque::with_capacity(ERRORS_KEPT),
             osc_actions: Vec::with_capacity(OSC_ACTIONS),
@@ -156,6 +159,7 @@ impl RenderThread {
                 self.frame_times.pop_front();
             }
             self.frame_times.push_back(now.elapsed().as_secs_f32());
+            self.fresh += 1;
             if last_stats.elapsed() >= STATS_EVERY {
                 self.take_saved();
                 last_stats = Instant::now();
@@ -496,6 +500,13 @@ impl RenderThread {
             let rank = (q * sorted.len() as f32).ceil() as usize;
             sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
         };
+        let fresh = std::mem::take(&mut self.fresh).min(self.frame_times.len());
+        let newest = self.frame_times.iter().rev().take(fresh);
+        log::debug!(
+            "{fresh} frames, the longest {:.1} ms, {} longer than a frame may take",
+            1e3 * newest.clone().copied().fold(0.0, f32::max),
+            newest.filter(|&&t| f64::from(t) > self.frame_secs).count()
+        );
         let recording = match &self.outputs.recorder {
             Some(_) if self.recording_failed => "stopped by an error".to_owned(),
             Some(recorder) => format!(

@@ -2,10 +2,10 @@
 
 use super::effect::{self, Before, Effect, Meter, PROBES};
 use super::state::{Sums, WorkFolder};
-use super::{ClusteringError, Embedding, cluster_count, kmeans, name};
+use super::{ClusteringError, Embedding, cluster_count, kmeans, name, pictures};
 use crate::bend::{Bender, ClusterFile, ClusterInfo};
-use crate::generator::{Generator, NoiseMode, latent};
-use crate::tensor::{ChannelSet, FeatureMaps, MapShape, split_mix};
+use crate::generator::{Generator, NoiseMode};
+use crate::tensor::{ChannelSet, FeatureMaps, MapShape};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub struct Settings {
 /// What a run is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Training the network of this layer.
+    Learn(usize),
     /// Watching features.
     Watch,
     /// Measuring effects.
@@ -203,11 +205,7 @@ impl<'a> Analysis<'a> {
     }
 
     fn shape(&self, layer: usize) -> MapShape {
-        self.generator.layer_shape(layer).unwrap_or(MapShape {
-            channels: 0,
-            height: 0,
-            width: 0,
-        })
+        pictures::shape(self.generator, layer)
     }
 
     /// Sums of the features' vectors over all pictures.
@@ -275,15 +273,10 @@ impl<'a> Analysis<'a> {
 
     /// Styles of the `index`-th picture of the run.
     fn styles(&mut self, index: usize) -> Result<Vec<f32>, ClusteringError> {
-        let (z_dim, latents) = (self.generator.manifest().z_dim, self.generator.latents());
         match &self.settings.latents {
             Latents::One(styles) => Ok(styles.clone()),
             &Latents::Random { truncation, .. } => {
-                let mut state = u64::from(self.settings.seed) << 32 | index as u64;
-                let z = latent::z_from_seed(split_mix(&mut state) as u32, z_dim);
-                let mut styles = self.generator.map(&z)?.repeat(latents);
-                latent::truncate(&mut styles, &self.generator.manifest().w_avg, truncation);
-                Ok(styles)
+                pictures::random_styles(self.generator, self.settings.seed, index, truncation)
             }
         }
     }

@@ -4,10 +4,13 @@
 //! maps become a short vector, k-means groups a layer's vectors, and the groups are played together.
 //!
 //! ```text
-//! latents ─► generator ─► maps of one picture ─► Embedding ─► running mean by feature   (Activations)
+//! latents ─► generator ─► maps of one picture ─► Embedding ─► running mean by feature
 //!                                                              │ all layers, one picture at a time
 //!            cluster file ◄─ order, name ◄─ effects ◄─ k-means ┘
 //! ```
+//!
+//! The vector is either a description that needs no training ([`Describe`]) or what a small network
+//! learned ([`metric`]).
 //!
 //! Only one picture's maps are in memory at any time, whatever the number of samples. All that is
 //! random follows from one seed. A run can be stopped between any two pictures, and goes on from
@@ -19,7 +22,9 @@ mod describe;
 pub mod effect;
 pub mod kmeans;
 mod knobs;
+pub mod metric;
 mod name;
+mod pictures;
 mod report;
 pub mod state;
 pub mod synthetic;
@@ -27,6 +32,7 @@ pub mod synthetic;
 pub use analysis::{Analysis, Clustered, Latents, LayerClusters, Progress, Settings, Step, file};
 pub use describe::{Describe, Embedding};
 pub use knobs::{Controller, KnobFiles, lay_knobs};
+pub use pictures::Drawn;
 pub use report::write_report;
 
 use crate::bend::BendError;
@@ -69,6 +75,16 @@ pub enum ClusteringError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A trained network can not be read or written.
+    #[error(transparent)]
+    Network(#[from] bendwave_metric::FileError),
+    /// Training can not go on.
+    #[cfg(feature = "metric-learning")]
+    #[error(transparent)]
+    Train(#[from] bendwave_metric::train::TrainError),
+    /// The numbers of a training grew beyond all bounds.
+    #[error("the network's numbers are not finite; --random-state N begins with others")]
+    Diverged,
     /// The performer asked to stop. What is finished is kept.
     #[error("stopped; the same command goes on from here")]
     Stopped,

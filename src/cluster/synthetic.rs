@@ -1,5 +1,7 @@
 //! Activation maps whose groups are known, to try embeddings on.
 
+use super::ClusteringError;
+use super::metric::{Pictures, See};
 use crate::generator::latent::RandomState;
 use crate::tensor::MapShape;
 use std::f64::consts::{PI, TAU};
@@ -124,6 +126,17 @@ impl Features {
     }
 }
 
+impl Pictures for Features {
+    fn shape(&self, _layer: usize) -> MapShape {
+        self.shape
+    }
+
+    fn picture(&mut self, index: usize, see: See<'_>) -> Result<(), ClusteringError> {
+        see(0, &self.maps(index as u32));
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Features, GROUPS, Kind};
@@ -172,19 +185,91 @@ mod tests {
         assert!(recovered(Kind::Orientation, 0.7, 0, true) < 0.3);
     }
 
-    #[test]
-    #[ignore = "the table of docs/clusters.md; for a release build"]
-    fn recovered_groups_table() {
-        println!("| noise | position | scale | orientation |\n|---|---|---|---|");
+    fn table(of: &str, mut recovered: impl FnMut(Kind, f64, u32) -> f64) {
+        const SEEDS: u32 = 5;
+        println!("| {of}, noise | position | scale | orientation |\n|---|---|---|---|");
         for noise in [0.7, 1.5, 3.0, 5.0] {
             print!("| {noise} ");
             for kind in Kind::ALL {
-                let found: Vec<f64> = (0..5).map(|s| recovered(kind, noise, s, false)).collect();
-                let mean = found.iter().sum::<f64>() / 5.0;
+                let found: Vec<f64> = (0..SEEDS)
+                    .map(|seed| recovered(kind, noise, seed))
+                    .collect();
+                let mean = found.iter().sum::<f64>() / f64::from(SEEDS);
                 let least = found.iter().copied().fold(1.0, f64::min);
                 print!("| {mean:.2} ({least:.2}) ");
             }
             println!("|");
+        }
+    }
+
+    #[test]
+    #[ignore = "a table of docs/clusters.md"]
+    fn recovered_groups_table() {
+        table("baseline", |kind, noise, seed| {
+            recovered(kind, noise, seed, false)
+        });
+    }
+
+    #[cfg(feature = "metric-learning")]
+    mod learned {
+        use super::{Kind, recovered_by, table};
+        use crate::cluster::metric::{Kept, Learned, Learner, Quality, Recipe};
+        use crate::cluster::synthetic::Features;
+
+        fn learn(mut features: Features, recipe: Recipe, seed: u32) -> (f64, f64) {
+            let dir = tempfile::tempdir().unwrap();
+            let kept = Kept::new(dir.path().to_path_buf(), None, "synthetic");
+            let learner = Learner {
+                recipe,
+                seed,
+                kept: &kept,
+                training: String::new(),
+            };
+            let outcome = learner.layer(0, &mut features, &mut |_| true).unwrap();
+            let mut learned = Learned::default();
+            let accuracy = outcome.kept.accuracy().unwrap();
+            learned.insert(0, outcome.kept.network, recipe.range);
+            let index = recovered_by(&mut learned, &features, seed, false);
+            (index, accuracy)
+        }
+
+        fn recipe(quality: Quality, samples: usize, epochs: usize) -> Recipe {
+            Recipe {
+                samples,
+                epochs,
+                held_out: 10,
+                ..quality.recipe().unwrap()
+            }
+        }
+
+        #[test]
+        fn known_groups_are_learned() {
+            let features = || Features::new(Kind::Position, 16, 16, 0.7, 1);
+            let (index, accuracy) = learn(features(), recipe(Quality::Quick, 60, 3), 0);
+            assert!(index > 0.9, "{index}");
+            // Features of a group differ by little: it can not know them all, but guesses in the group.
+            assert!(accuracy > 0.15, "{accuracy}");
+            let (untrained, _) = learn(features(), recipe(Quality::Quick, 1, 1), 0);
+            assert!(untrained < index, "{untrained}");
+        }
+
+        #[test]
+        #[ignore = "a table of docs/clusters.md"]
+        fn recovered_groups_table_quick() {
+            let recipe = recipe(Quality::Quick, 240, 6);
+            table("quick", |kind, noise, seed| {
+                learn(Features::new(kind, 40, 32, noise, seed), recipe, seed).0
+            });
+        }
+
+        #[test]
+        #[ignore = "a table of docs/clusters.md"]
+        fn recovered_groups_table_paper() {
+            // A fiftieth of the paper's steps: 200 pictures instead of 1000, 10 epochs instead of 100.
+            let recipe = recipe(Quality::Paper, 200, 10);
+            table("paper", |kind, noise, seed| {
+                learn(Features::new(kind, 40, 32, noise, seed), recipe, seed).0
+            });
         }
     }
 }
