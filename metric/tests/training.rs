@@ -106,3 +106,33 @@ fn stripes_are_learned_and_a_stopped_training_goes_on() {
     std::fs::write(&path, "nonsense").unwrap();
     assert!(Trainer::load(SETTINGS, &path).is_err());
 }
+
+#[test]
+#[ignore = "a table of docs/clusters.md"]
+fn speed_table() {
+    println!("| maps | batch | burn's own operations, maps a second | ours |\n|---|---|---|---|");
+    for (side, batch) in [(8, 500), (16, 500), (32, 500), (64, 200)] {
+        let settings = Settings {
+            side,
+            features: 64,
+            batch,
+            seed: 1,
+        };
+        let maps: Vec<f32> = (0..batch * side * side)
+            .map(|i| ((i * 7919) % 1009) as f32 / 504.5 - 1.0)
+            .collect();
+        let labels: Vec<u32> = (0..batch as u32).map(|i| i % 64).collect();
+        let speed = |operations: Operations, steps: u32| {
+            let mut trainer = Trainer::with(settings, operations);
+            trainer.step(&maps, &labels, 1e-4).unwrap();
+            let started = std::time::Instant::now();
+            for _ in 0..steps {
+                trainer.step(&maps, &labels, 1e-4).unwrap();
+            }
+            f64::from(steps) * batch as f64 / started.elapsed().as_secs_f64()
+        };
+        let plain = speed(Operations::Plain, 1);
+        let own = speed(Operations::Own, 4);
+        println!("| {side}×{side} | {batch} | {plain:.0} | {own:.0} |");
+    }
+}

@@ -139,10 +139,10 @@ fn recipe(args: &ClusterArgs) -> Option<Recipe> {
 fn learned(
     args: &ClusterArgs,
     folder: &Path,
-    generator: &mut Generator,
+    generator: &Generator,
     settings: &Settings,
     recipe: &Recipe,
-    _bar: &mut Bar,
+    _bar: &Bar,
 ) -> anyhow::Result<Learned> {
     let kept = metric::kept(args.metric.as_deref(), folder, generator.manifest());
     metric::without_training(&kept, args.quality, recipe, &settings.layers)

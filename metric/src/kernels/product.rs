@@ -7,7 +7,7 @@ const ROWS: usize = 5;
 /// Most rows of a right side.
 const MOST: usize = 50;
 /// Columns whose sums are kept in lanes before they are added up.
-const SPAN: usize = 128;
+const SPAN: usize = 80;
 
 /// `out = weights · x`, where `weights` is `m × k`, `x` is `k × n` and `out` is `m × n`, all row
 /// by row. `m` is a multiple of 5, `n` of 16, `k` at most 50.

@@ -5,7 +5,6 @@ pub mod plain;
 mod stem;
 mod unit;
 
-use crate::kernels::normal::Moments;
 use crate::kernels::{Group, HALF, WIDTH, unit::PARTS};
 use crate::network::{Network, Parts};
 use crate::{EMBEDDING, FLAT, depth, stem_side};
@@ -14,6 +13,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 use burn_optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use ops::Running;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Shape of a training.
@@ -82,7 +82,6 @@ pub enum Operations {
 }
 
 /// A network in training.
-#[derive(Debug)]
 pub struct Trainer {
     settings: Settings,
     operations: Operations,
@@ -93,6 +92,15 @@ pub struct Trainer {
     /// Of the stem, then of each unit.
     running: Vec<Running>,
     steps: u64,
+}
+
+impl fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("settings", &self.settings)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Uniform within `±1 / √inputs`, as PyTorch begins layers; gains are 1 and their biases 0.
@@ -407,7 +415,7 @@ fn adam() -> ModuleOptimizer {
 }
 
 fn numbers<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f32> {
-    param.val().into_data().to_vec().unwrap_or_default()
+    param.val().into_data().try_to_vec().unwrap_or_default()
 }
 
 /// The last layer, for counting how often it is right.

@@ -25,11 +25,11 @@ const MOMENTUM: f32 = 0.1;
 
 /// Running moments of the normalisations of one layer, which its forward passes keep up.
 #[derive(Clone, Debug)]
-pub struct Running(Arc<Mutex<Vec<Moments>>>);
+pub(super) struct Running(Arc<Mutex<Vec<Moments>>>);
 
 impl Running {
     /// Mean 0 and variance 1, for normalisations of so many features.
-    pub fn new(normals: &[usize]) -> Self {
+    pub(super) fn new(normals: &[usize]) -> Self {
         let start = |&features: &usize| Moments {
             mean: vec![0.0; features],
             variance: vec![1.0; features],
@@ -38,14 +38,14 @@ impl Running {
     }
 
     /// The moments now.
-    pub fn get(&self) -> Vec<Moments> {
+    pub(super) fn get(&self) -> Vec<Moments> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn see<'a>(&self, batch: impl IntoIterator<Item = &'a Moments>) {
+    pub(super) fn see<'a>(&self, batch: impl IntoIterator<Item = &'a Moments>) {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let towards = |old: &mut Vec<f32>, new: &[f32]| {
             for (old, new) in old.iter_mut().zip(new) {
@@ -67,7 +67,7 @@ impl From<Vec<Moments>> for Running {
 
 /// The network's own operations. Tensors lie in groups, see [`crate::kernels`].
 #[backend_extension(Flex, Autodiff)]
-pub trait MetricOps: Backend {
+pub(super) trait MetricOps: Backend {
     /// `[batch, side, side]` to `[groups, 50, row]`.
     fn metric_stem(
         maps: FloatTensor<Self>,
@@ -90,7 +90,7 @@ pub trait MetricOps: Backend {
 }
 
 /// See [`MetricOps::metric_stem`].
-pub fn stem(
+pub(super) fn stem(
     maps: Tensor<3>,
     weights: Tensor<1>,
     side: usize,
@@ -102,13 +102,18 @@ pub fn stem(
 }
 
 /// See [`MetricOps::metric_unit`].
-pub fn unit(features: Tensor<3>, weights: Tensor<1>, group: Group, running: Running) -> Tensor<3> {
+pub(super) fn unit(
+    features: Tensor<3>,
+    weights: Tensor<1>,
+    group: Group,
+    running: Running,
+) -> Tensor<3> {
     let (features, weights) = (features.into_dispatch(), weights.into_dispatch());
     Tensor::from_dispatch(Dispatch::metric_unit(features, weights, group, running))
 }
 
 /// See [`MetricOps::metric_pool`].
-pub fn pool(features: Tensor<3>, group: Group) -> Tensor<3> {
+pub(super) fn pool(features: Tensor<3>, group: Group) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::metric_pool(features.into_dispatch(), group))
 }
 

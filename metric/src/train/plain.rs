@@ -9,7 +9,7 @@ use crate::kernels::{Group, HALF, WIDTH};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::module::{conv2d, max_pool2d};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 
 /// `[batch, features, side, side]` to groups.
 fn to_groups(x: Tensor<4>, group: Group) -> Tensor<3> {
@@ -36,7 +36,7 @@ fn normalise(x: Tensor<4>, gain: Tensor<1>, bias: Tensor<1>) -> (Tensor<4>, Mome
     let centred = x - mean.clone();
     let variance = over(centred.clone().powi_scalar(2));
     let out = centred / (variance.clone() + EPSILON).sqrt();
-    let numbers = |x: Tensor<4>| x.into_data().to_vec().unwrap_or_default();
+    let numbers = |x: Tensor<4>| x.into_data().try_to_vec().unwrap_or_default();
     let moments = Moments {
         mean: numbers(mean),
         variance: numbers(variance),
@@ -110,6 +110,11 @@ pub fn unit(features: Tensor<3>, weights: Tensor<1>, group: Group) -> (Tensor<3>
 /// See [`super::ops::MetricOps::metric_pool`].
 pub fn pool(features: Tensor<3>, group: Group) -> Tensor<3> {
     let x = from_groups(features, group);
-    let x = max_pool2d(x, [3, 3], [2, 2], [1, 1], [1, 1], false);
+    let options = MaxPoolOptions {
+        stride: [2, 2],
+        padding: [(1, 1); 2],
+        ..MaxPoolOptions::new([3, 3])
+    };
+    let x = max_pool2d(x, options);
     to_groups(x, group.halved())
 }

@@ -10,15 +10,20 @@ use rayon::prelude::*;
 
 /// What the backward pass needs of the forward one.
 #[derive(Debug)]
-pub struct Saved {
+pub(super) struct Saved {
     /// After the convolution: groups of `[50][row]`.
     rows: Vec<f32>,
     /// Their moments.
-    pub moments: Moments,
+    pub(super) moments: Moments,
 }
 
 /// Passes `maps` of `side`, one after another, through the first layer to groups of `[50][row]`.
-pub fn forward(maps: &[f32], weights: &[f32], side: usize, group: Group) -> (Vec<f32>, Saved) {
+pub(super) fn forward(
+    maps: &[f32],
+    weights: &[f32],
+    side: usize,
+    group: Group,
+) -> (Vec<f32>, Saved) {
     let n = group.row();
     let plane = group.maps * side * side;
     let groups = maps.len() / plane;
@@ -61,7 +66,7 @@ pub fn forward(maps: &[f32], weights: &[f32], side: usize, group: Group) -> (Vec
 }
 
 /// The gradient by the weights, from the gradient by the result. The maps need none.
-pub fn backward(
+pub(super) fn backward(
     maps: &[f32],
     weights: &[f32],
     saved: &Saved,

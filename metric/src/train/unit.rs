@@ -12,11 +12,11 @@ use rayon::prelude::*;
 
 /// What the backward pass needs of the forward one.
 #[derive(Debug)]
-pub struct Saved {
+pub(super) struct Saved {
     /// After the first, the depthwise and the second convolution: groups of `[25][row]`.
     rows: [Vec<f32>; 3],
     /// Their moments.
-    pub moments: [Moments; 3],
+    pub(super) moments: [Moments; 3],
 }
 
 type Sums = Vec<[f32; 2]>;
@@ -26,7 +26,7 @@ fn row_sums(rows: &[f32], n: usize) -> Sums {
 }
 
 /// Passes `input`, groups of `[50][row]`, through a unit.
-pub fn forward(input: &[f32], weights: &[f32], group: Group) -> (Vec<f32>, Saved) {
+pub(super) fn forward(input: &[f32], weights: &[f32], group: Group) -> (Vec<f32>, Saved) {
     let n = group.row();
     let groups = input.len() / (WIDTH * n);
     let count = groups * n;
@@ -133,7 +133,7 @@ fn scaled(from: &[f32], normal: &[[f32; 2]], rows: &mut Vec<f32>, n: usize) {
 }
 
 /// Gradients by the input and by the weights, from the gradient by the result.
-pub fn backward(
+pub(super) fn backward(
     input: &[f32],
     weights: &[f32],
     saved: &Saved,
