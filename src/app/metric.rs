@@ -4,7 +4,7 @@ use crate::app::model;
 use crate::cluster::metric::{Kept, Learned, Quality, Recipe};
 use crate::generator::manifest::Manifest;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The networks of the model in `folder`: in `asked`, else in its own folder; those that come with
 /// the default model are found, too.
@@ -52,7 +52,7 @@ pub(crate) fn without_training(
         .map(|layer| layer.to_string())
         .collect();
     if !missing.is_empty() {
-        let dir: PathBuf = kept.dir().join(quality.name());
+        let dir = kept.dir().join(quality.name());
         anyhow::bail!(
             "--quality {quality}: there is no trained network for layers {} in {}, and this bendwave was \
              built without training; `cargo build --release --features metric-learning` builds one that \

@@ -138,15 +138,15 @@ impl<'a> Run<'a> {
         let mut batch = vec![0.0; self.batch * plane];
         let mut labels = vec![0; self.batch];
         let mut step = 0;
+        let (layer, run_seed) = (self.layer, u64::from(self.learner.seed) << 32);
         let progress = |done: usize| Progress {
-            step: Step::Learn(self.layer),
+            step: Step::Learn(layer),
             done: done as u64,
             of: all as u64,
         };
         for epoch in 0..recipe.epochs {
             let seed = |what: usize| {
-                let learner = u64::from(self.learner.seed) << 32;
-                (learner | self.layer as u64)
+                (run_seed | layer as u64)
                     .wrapping_mul(0x9E37_79B9_7F4A_7C15)
                     .wrapping_add((epoch * 4096 + what) as u64)
             };
