@@ -136,13 +136,17 @@ fn recipe(args: &ClusterArgs) -> Option<Recipe> {
 
 /// Networks of this recipe for all layers that are asked for.
 #[cfg(not(feature = "metric-learning"))]
+#[expect(
+    clippy::needless_pass_by_ref_mut,
+    reason = "called as the one that trains"
+)]
 fn learned(
     args: &ClusterArgs,
     folder: &Path,
-    generator: &Generator,
+    generator: &mut Generator,
     settings: &Settings,
     recipe: &Recipe,
-    _bar: &Bar,
+    _bar: &mut Bar,
 ) -> anyhow::Result<Learned> {
     let kept = metric::kept(args.metric.as_deref(), folder, generator.manifest());
     metric::without_training(&kept, args.quality, recipe, &settings.layers)
