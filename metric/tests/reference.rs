@@ -1,4 +1,5 @@
 //! A network that PyTorch runs gives the same embeddings here.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use bendwave_metric::{FileError, Network, Range, Scratch};
 use safetensors::SafeTensors;

@@ -1,5 +1,6 @@
 //! Training, with small networks. Needs the feature `train`.
 #![cfg(feature = "train")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use bendwave_metric::train::{Operations, Settings, Trainer};
 use bendwave_metric::{EMBEDDING, Scratch};
