@@ -26,13 +26,19 @@ SECS = 60
 RATE = 44100
 
 
-def midi_truth(path):
-    """Beats and onsets of a MIDI file; None where it is not played on a 4/4 or 2/4 grid."""
+# General MIDI's drums by note.
+KICKS, SNARES = {35, 36}, {37, 38, 39, 40}
+HATS = {42, 44, 46, 49, 51, 53, 54, 57, 59, 70}
+
+
+def midi_truth(path, on_grid=0.9):
+    """Beats, onsets and drums of a MIDI file; None where it is not in 4/4 or 2/4, or where less than the
+    share `on_grid` of the notes lies on sixteenths or triplets."""
     import mido
 
     midi = mido.MidiFile(path, clip=True)
     quarter = midi.ticks_per_beat
-    tempos, signatures, notes, end = [], [], [], 0
+    tempos, signatures, notes, drums = [], [], [], []
     for track in midi.tracks:
         tick = 0
         for event in track:
@@ -43,13 +49,14 @@ def midi_truth(path):
                 signatures.append((event.numerator, event.denominator))
             elif event.type == "note_on" and event.velocity > 0:
                 notes.append(tick)
-        end = max(end, tick)
+                if event.channel == 9:
+                    drums.append((tick, event.note))
     if not notes or any(s not in ((4, 4), (2, 4), (2, 2)) for s in signatures):
         return None
     sixteenth, triplet = quarter / 4, quarter / 3
     near = lambda tick, grid: min(tick % grid, grid - tick % grid)
-    on_grid = np.mean([min(near(t, sixteenth), near(t, triplet)) < 0.02 * quarter for t in notes])
-    if on_grid < 0.9:
+    share = np.mean([min(near(t, sixteenth), near(t, triplet)) < 0.02 * quarter for t in notes])
+    if share < on_grid:
         return None
     tempos = sorted(tempos)
     if not tempos or tempos[0][0] > 0:
@@ -74,6 +81,9 @@ def midi_truth(path):
         "downbeats_secs": cut(b for b in beats if b // quarter % 4 == 0) if bars else [],
         "bpm": [at(b)[1] for b in beats if at(b)[0] < SECS],
         "onsets_secs": cut(sorted(set(notes))),
+        "kicks_secs": cut(sorted({t for t, note in drums if note in KICKS})),
+        "snares_secs": cut(sorted({t for t, note in drums if note in SNARES})),
+        "hats_secs": cut(sorted({t for t, note in drums if note in HATS})),
     }
 
 
@@ -91,8 +101,13 @@ def make_tracks(work):
         return
     for source in sources:
         wav = os.path.join(midi, os.path.basename(source)[:-4] + ".wav")
-        truth = None if os.path.exists(wav) else midi_truth(source)
+        done = os.path.exists(wav) and os.path.exists(wav[:-4] + ".json")
+        truth = None if done else midi_truth(source)
         if truth is None:
+            continue
+        with open(wav[:-4] + ".json", "w") as out:
+            json.dump(truth, out)
+        if os.path.exists(wav):
             continue
         # fluidsynth does not always stop by itself: the pipe breaks when enough was taken.
         player = subprocess.Popen(
@@ -108,8 +123,6 @@ def make_tracks(work):
         player.stdout.close()
         player.kill()
         player.wait()
-        with open(wav[:-4] + ".json", "w") as out:
-            json.dump(truth, out)
 
 
 def pcm(path, rate):
@@ -121,7 +134,9 @@ def bendwave(path, args):
     out = path[:-4] + ".analysis"
     subprocess.run([args.bendwave, "analyze", path, "--out", out], check=True, stderr=subprocess.DEVNULL)
     heard = json.load(open(out))
-    return {"beats": heard["beats_secs"], "onsets": heard["onsets_secs"], "bars": heard["downbeats_secs"]}
+    os.remove(out)
+    names = ("beats", "onsets", "kicks", "snares", "hats")
+    return {"bars": heard["downbeats_secs"], **{name: heard[name + "_secs"] for name in names}}
 
 
 def aubio(path, _):
@@ -238,6 +253,26 @@ def table(work):
                 )
 
 
+def drums(work):
+    import mir_eval
+
+    print("\n| drums, F ±50 ms (precision, recall) | kick | snare | hat |")
+    print("|---|---|---|---|")
+    for kind in ("synth", "midi"):
+        cells = []
+        for name in ("kicks", "snares", "hats"):
+            scores = []
+            for path in sorted(glob.glob(f"{work}/{kind}/*.bendwave.answer")):
+                heard, truth = json.load(open(path)), json.load(open(path[: -len(".bendwave.answer")] + ".json"))
+                if truth[name + "_secs"]:
+                    scores.append(mir_eval.onset.f_measure(np.array(truth[name + "_secs"]), np.array(heard[name])))
+            if scores:
+                f, precision, recall = np.mean(scores, 0)
+                cells.append(f"{f:.3f} ({precision:.2f}, {recall:.2f})")
+        if cells:
+            print(f"| {kind} | {' | '.join(cells)} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", required=True, help="folder for tracks and answers")
@@ -254,6 +289,7 @@ def main():
                 with open(answer, "w") as out:
                     json.dump(heard, out)
     table(args.work)
+    drums(args.work)
 
 
 if __name__ == "__main__":

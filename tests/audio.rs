@@ -286,13 +286,13 @@ fn dither_after_music_stays_dark() {
 
 #[test]
 fn a_constant_and_clipping_do_not_fool_the_ears() {
-    let clean = &demo().samples[2 * 48_000 * 16..2 * 48_000 * 30];
+    let clean = &demo().samples[2 * 48_000 * 16..2 * 48_000 * 24];
     let kicks = |samples: Vec<f32>| {
         let track = audio::analyze_all(&sound(RATE, 2, samples)).unwrap();
         pulses(&track, "kick")
     };
     let reference = kicks(clean.to_vec());
-    assert!(reference.len() > 20);
+    assert!(reference.len() > 12, "{}", reference.len());
     let shifted = kicks(clean.iter().map(|x| x + 0.4).collect());
     assert!(f_measure(&shifted, &reference, 0.02).0 > 0.95);
     let clipped = kicks(clean.iter().map(|x| (4.0 * x).clamp(-1.0, 1.0)).collect());

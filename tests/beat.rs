@@ -6,9 +6,10 @@ use crate::support::program::{bendwave, text, tiny_model};
 use crate::support::pulse::{MONITOR, Pulse};
 use crate::support::xvfb::{Display, wait_for};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
+use xtask::listening_set::{SAMPLE_RATE, Set};
 
 /// A performance whose log can be read.
 struct Show {
@@ -50,6 +51,25 @@ impl Show {
     fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
+}
+
+/// A track of the tuning set as a file, and its tempo.
+fn music(dir: &Path) -> (PathBuf, f64) {
+    let recipe = Set::Tuning.recipes().swap_remove(0);
+    let track = recipe.play();
+    let path = dir.join("music.wav");
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: SAMPLE_RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    for sample in track.samples {
+        writer.write_sample((sample * 32_767.0) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+    (path, track.truth.bpm[0])
 }
 
 impl Drop for Show {
@@ -130,6 +150,24 @@ fn the_beat_follows_clock_and_finger_and_the_picture_outlives_the_input() {
     show.wait("the next clock", |source, _, _| {
         source.ends_with("(tracker")
     });
+
+    // The music itself, through the sound server.
+    let music = music(dir.path());
+    let mut player = pulse
+        .command("paplay")
+        .args(["--device=vj", text(&music.0)])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    show.wait("the music's beat", |source, bpm, _| {
+        source.starts_with("tracker") && (bpm / music.1 - 1.0).abs() < 0.02
+    });
+    display.key("Down");
+    show.wait("half of it", |_, bpm, _| {
+        (2.0 * bpm / music.1 - 1.0).abs() < 0.02
+    });
+    player.kill().unwrap();
+    player.wait().unwrap();
 
     // The input goes: the picture moves on, and the overlay's line says so.
     let pactl = |arguments: &[&str]| {

@@ -24,11 +24,15 @@ pub(crate) fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
     if let Some(warning) = &sound.warning {
         say(&format!("note: {warning}"));
     }
+    let cannot = |path: &Path| format!("cannot write {}", path.display());
+    if let Some(path) = &args.hearing {
+        let rows = audio::hearing_of(&sound)?;
+        std::fs::write(path, bytemuck::cast_slice(&rows)).with_context(|| cannot(path))?;
+    }
     let started = Instant::now();
     let track = audio::analyze_with(&sound, &config)?;
     let took_secs = started.elapsed().as_secs_f64();
     let text = serde_json::to_string(&summary(&track, sound.sample_rate))?;
-    let cannot = |path: &Path| format!("cannot write {}", path.display());
     match &args.out {
         Some(path) => std::fs::write(path, text + "\n").with_context(|| cannot(path))?,
         None => print(&text)?,

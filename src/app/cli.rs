@@ -414,6 +414,9 @@ pub(crate) struct AnalyzeArgs {
     /// A scene whose `analysis` is used
     #[arg(long, value_name = "FILE")]
     pub(crate) scene: Option<PathBuf>,
+    /// What the ears' network gets, as raw numbers, for `scripts/train_ears.py`
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) hearing: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

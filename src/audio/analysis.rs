@@ -6,9 +6,11 @@ use super::chroma::Chroma;
 use super::config::AnalysisConfig;
 use super::decode::check_format;
 use super::error::AudioError;
+use super::flux::{BANDS, Flux, HEARING, recent_loud};
 use super::history::{Follower, Relative, loudness};
 use super::loudness::{Loudness, as_signal};
-use super::onset::{BANDS, Flux, Onsets, recent_loud};
+use super::network::Network;
+use super::onset::Onsets;
 use super::relative::RelativeBands;
 use super::shape::{Salience, Shape};
 use super::stft::Stft;
@@ -20,6 +22,9 @@ pub const HOP_SECS: f64 = 256.0 / 48_000.0;
 
 /// Length of the spectrum's window in seconds: 2048 samples at 48 kHz.
 pub const WINDOW_SECS: f64 = 2048.0 / 48_000.0;
+
+/// Hops per step of the network.
+const FRAME_HOPS: u64 = 2;
 
 /// Below this mean square (−80 dBFS) sound counts as silence: dither, hum, a device's own noise.
 const SILENCE_POWER: f32 = 1e-8;
@@ -107,6 +112,8 @@ pub struct Analyzer {
     gate: Follower,
     present: Follower,
     flux: Flux,
+    network: Network,
+    hops: u64,
     onsets: Onsets,
     shape: Shape,
     salience: Salience,
@@ -184,6 +191,8 @@ impl Analyzer {
             salience: Salience::new(hop_secs, BANDS),
             beat: BeatTracker::new(hop_secs),
             flux,
+            network: Network::new(),
+            hops: 0,
             stft,
             snapshot: Snapshot::SILENCE,
         })
@@ -264,7 +273,12 @@ impl Analyzer {
         for bands in [&mut self.bands, &mut self.bark, &mut self.own_bands] {
             bands.write(audible, least_loud, values);
         }
-        self.onsets.update(audible, &rise, values);
+        self.hops += 1;
+        let heard = self
+            .hops
+            .is_multiple_of(FRAME_HOPS)
+            .then(|| self.network.step(self.flux.hearing()));
+        self.onsets.update(audible, &rise, heard.as_ref(), values);
         self.shape
             .update(present, self.flux.magnitudes(), rise.all, values);
         self.salience
@@ -273,6 +287,14 @@ impl Analyzer {
         self.snapshot
             .set_beat(self.beat.update(&rise.parts, audible));
         self.snapshot.at_secs = self.frames as f64 / f64::from(self.sample_rate);
+    }
+
+    /// What the network of the ears gets of the last hop, if it gets something: it does so at every
+    /// second hop. For training it.
+    pub fn hearing(&self) -> Option<&[f32; HEARING]> {
+        self.hops
+            .is_multiple_of(FRAME_HOPS)
+            .then(|| self.flux.hearing())
     }
 
     /// Loudness of the last 0.4 s and the last 3 s in LUFS; −∞ for silence. The constant part is

@@ -95,6 +95,22 @@ pub fn analyze_with(sound: &Decoded, config: &AnalysisConfig) -> Result<SignalTr
     })
 }
 
+/// What the network of the ears gets of a sound, row after row. For training it.
+///
+/// # Errors
+/// [`AudioError::Format`] when rate or channels are out of bounds.
+pub fn hearing_of(sound: &Decoded) -> Result<Vec<f32>, AudioError> {
+    let mut analyzer = Analyzer::new(sound.sample_rate, sound.channels)?;
+    let mut rows = Vec::new();
+    // A hop at a time: what is heard is asked for after each.
+    let hop_len = (analyzer.hop_secs() * f64::from(sound.sample_rate)).round() as usize;
+    for hop in sound.samples.chunks_exact(hop_len * sound.channels) {
+        analyzer.push(hop, |_| ());
+        rows.extend(analyzer.hearing().into_iter().flatten());
+    }
+    Ok(rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Decoded, analyze_all};

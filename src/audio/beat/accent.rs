@@ -1,7 +1,7 @@
 //! What the beat is heard by: how strongly something begins, in each part of the spectrum.
 
+use super::super::flux::PARTS;
 use super::super::history::Follower;
-use super::super::onset::PARTS;
 
 /// Strengths, each in \[0, 1\]: one per part of the spectrum.
 pub(super) type Accents = [f32; PARTS];

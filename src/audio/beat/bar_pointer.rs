@@ -4,8 +4,8 @@
 //! whole frames per beat, and the tempo may change only on a beat. Filtered forward, so it knows
 //! only the past.
 
+use super::super::flux::PARTS;
 use super::super::history::Follower;
-use super::super::onset::PARTS;
 use super::accent::Accents;
 use super::table::{MASS, PLACES, REACH, SPREAD};
 use crate::signal::BEATS_PER_BAR;

@@ -5,8 +5,8 @@ mod bar_pointer;
 mod follow;
 mod table;
 
+use super::flux::PARTS;
 use super::history::Follower;
-use super::onset::PARTS;
 use crate::signal::Beat;
 use accent::AccentMeter;
 use bar_pointer::BarPointer;

@@ -1,7 +1,7 @@
 //! How much begins at each place in the bar: what the model expects. Means over 77 tracks, each of the
 //! same weight: the tuning set of `xtask listening-set` and Freedoom's music from MIDI files.
 
-use super::super::onset::PARTS;
+use super::super::flux::PARTS;
 
 /// Places in the bar, 12 per beat, so that sixteenths and triplets both have theirs.
 pub(super) const PLACES: usize = 48;

@@ -55,6 +55,7 @@ pub(super) struct Band {
 impl Band {
     pub(super) fn of(set: Set, number: u32) -> Self {
         let base = match set {
+            Set::Training => 40_000,
             Set::Tuning => 400,
             Set::HeldOut => 90_000,
         };
@@ -72,7 +73,7 @@ impl Band {
             between(0.15, 0.35),
         ];
         match set {
-            Set::Tuning => Self {
+            Set::Training | Set::Tuning => Self {
                 kick_hz: [between(120.0, 320.0), between(42.0, 58.0)],
                 kick_fall_secs: between(0.07, 0.2),
                 kick_click: between(0.0, 0.5),

@@ -1,6 +1,7 @@
 //! Tracks with exact truth, to measure the ears: grooves, tempi, breaks and masters of many kinds.
 //!
-//! Two sets with nothing in common but the code that plays them: `tuning` is what constants were
+//! Sets with nothing in common but the code that plays them: `training` is what the ears' network
+//! learnt from, `tuning` has the same grooves by other bands and is what constants were
 //! chosen on, `held-out` has other grooves, other sounds, other seeds and other tempi, and is only
 //! for reports.
 
@@ -44,19 +45,23 @@ impl Recipe {
     }
 }
 
-/// The `listening-set` command: `--out DIR [--set tuning|held-out]`.
+/// The `listening-set` command: `--out DIR [--set training|tuning|held-out]`.
 ///
 /// # Errors
 /// For unknown arguments and files that cannot be written.
 pub fn command(args: &[String]) -> anyhow::Result<()> {
-    const USAGE: &str = "usage: xtask listening-set --out DIR [--set tuning|held-out]";
-    let (mut out, mut sets) = (None, vec![Set::Tuning, Set::HeldOut]);
+    const USAGE: &str = "usage: xtask listening-set --out DIR [--set training|tuning|held-out]";
+    let mut out = None;
+    let mut sets = vec![Set::Training, Set::Tuning, Set::HeldOut];
     for pair in args.chunks(2) {
         match pair {
             [name, value] if name == "--out" => out = Some(Path::new(value)),
             [name, value] if name == "--set" => {
                 sets.retain(|set| set.name() == value);
-                anyhow::ensure!(!sets.is_empty(), "--set {value}: tuning or held-out");
+                anyhow::ensure!(
+                    !sets.is_empty(),
+                    "--set {value}: training, tuning or held-out"
+                );
             }
             _ => anyhow::bail!("unexpected {pair:?}; {USAGE}"),
         }

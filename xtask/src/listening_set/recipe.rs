@@ -6,6 +6,8 @@ use crate::demo_track::voices::Noise;
 /// A set of tracks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Set {
+    /// What the network of the ears is trained on: the grooves of [`Set::Tuning`] by other bands.
+    Training,
     /// What constants are chosen on.
     Tuning,
     /// What is reported.
@@ -66,6 +68,7 @@ impl Set {
     /// Its name in files and arguments.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Training => "training",
             Self::Tuning => "tuning",
             Self::HeldOut => "held-out",
         }
@@ -74,6 +77,7 @@ impl Set {
     /// Its tracks.
     pub fn recipes(self) -> Vec<Recipe> {
         let (grooves, seed, count) = match self {
+            Self::Training => (groove::TUNING, 5_000, 108),
             Self::Tuning => (groove::TUNING, 1_000, 36),
             Self::HeldOut => (groove::HELD_OUT, 77_000, 30),
         };

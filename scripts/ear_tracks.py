@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Tracks with known beats and drums to train the ears' network on; none of them is in a set that is reported.
+
+    python3 scripts/ear_tracks.py --out /tmp/tracks
+
+- Accompaniments of MMA's library (Debian's `mma`), one for each style in four, with chords, tempi and
+  tempo changes drawn here, and nonsense rhythms of any instruments, played by fluidsynth with soundfonts
+  that are not the one of the reported set (timgm6mb-soundfont, opl3-soundfont,
+  musescore-general-soundfont-small), with tilted spectra, some clipped and some noisy;
+- the music of Freedoom (Debian's `freedoom`);
+- `xtask listening-set --set training`;
+- clicks, beeps, held notes with vibrato, noise.
+
+Needs numpy, mido, ffmpeg, fluidsynth. What is there already is not made again.
+"""
+import argparse
+import glob
+import json
+import os
+import random
+import re
+import struct
+import subprocess
+import sys
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from evaluate_ears import midi_truth
+
+LIBRARY = "/usr/share/mma/lib/stdlib/*.mma"
+FONTS = [
+    "/usr/share/sounds/sf2/TimGM6mb.sf2",
+    "/usr/share/sounds/sf2/OPL-3_FM_128M.sf2",
+    "/usr/share/sounds/sf3/MuseScore_General_Lite.sf3",
+]
+WADS = ["/usr/share/games/doom/freedoom1.wad", "/usr/share/games/doom/freedoom2.wad"]
+CHORDS = [
+    "C Am F G", "Am F C G", "C F C G7", "Dm7 G7 CM7 A7", "Cm Ab Eb Bb", "Em C G D", "C7 F7 C7 G7",
+    "Am Dm E7 Am", "C Em F Fm", "Bb F Gm Eb", "D A Bm G", "Cm7 Fm7 Bb7 EbM7", "A A D E", "Gm Gm Eb D7",
+]
+SLOW = re.compile("ballad|slow|lullaby|hymn|spiritual|bolero|blues", re.I)
+FAST = re.compile("fast|quickstep|bebop|polka|gypsy|charleston|merengue|ska|bluegrass|dixie", re.I)
+JAZZ = re.compile("swing|jazz|jive|foxtrot|samba|bossa|twist|ragtime|march", re.I)
+
+
+def tempo_of(style, dice):
+    for pattern, low, high in ((SLOW, 60, 105), (FAST, 140, 200), (JAZZ, 90, 190)):
+        if pattern.search(style):
+            return dice.uniform(low, high)
+    return dice.uniform(72, 160)
+
+
+def accompaniments(out, dice):
+    """MIDI files made by mma."""
+    for path in sorted(glob.glob(LIBRARY)):
+        text, style = open(path, errors="replace").read(), os.path.basename(path)[:-4]
+        if not re.search(r"^\s*Time\s+4\b", text, re.M | re.I) or style.startswith(("none", "metronome")):
+            continue
+        grooves = re.findall(r"^\s*DefGroove\s+(\S+)", text, re.M | re.I)
+        grooves = [g for g in grooves if not re.search("intro|end|fill", g, re.I)] or grooves
+        for groove in [dice.choice(grooves)]:
+            bpm, midi = tempo_of(style, dice), f"{out}/mma-{groove.lower()}.mid"
+            chords = dice.choice(CHORDS).split()
+            bars = int(36 * bpm / 240) + 2
+            lines = [f"Tempo {bpm:.1f}", f"Groove {groove}"]
+            change = dice.randrange(5)
+            for bar in range(bars):
+                if bar == bars // 2 and change == 0:
+                    lines.append(f"Tempo {bpm * dice.choice([0.88, 1.12]):.1f} 16")
+                if bar == bars // 2 and change == 1:
+                    lines.append(f"Tempo {bpm * dice.choice([0.9, 1.1]):.1f}")
+                lines.append(f"{bar + 1} {chords[bar % 4]}")
+            source = midi[:-4] + ".mma"
+            with open(source, "w") as file:
+                file.write("\n".join(lines) + "\n")
+            done = subprocess.run(["mma", "-f", midi, source], capture_output=True, text=True)
+            if done.returncode == 0 and os.path.exists(midi):
+                yield midi
+            else:
+                print(f"left out: {groove}: {done.stdout.strip()[-200:]}", file=sys.stderr)
+
+
+def nonsense(out, dice):
+    """Rhythms that no style has, by any instruments of General MIDI."""
+    import mido
+
+    for number in range(48):
+        bpm, midi = dice.uniform(62, 195), mido.MidiFile(ticks_per_beat=480)
+        track, events = mido.MidiTrack(), []
+        midi.tracks.append(track)
+        track.append(mido.MetaMessage("set_tempo", tempo=int(60e6 / bpm)))
+        track.append(mido.MetaMessage("time_signature", numerator=4, denominator=4))
+        bars = int(36 * bpm / 240) + 2
+        steps = dice.choice([16, 16, 16, 12])
+        swing = dice.choice([0, 0, 0.2, 0.33]) if steps == 16 and bpm < 130 else 0
+        # How likely a note is on the beat, on the eighth, and between.
+        odds = lambda on, eighth, between: [
+            on if 4 * s % steps == 0 else eighth if 8 * s % steps == 0 else between for s in range(steps)
+        ]
+        kick = [dice.random() < p for p in odds(0.45, 0.25, 0.1)]
+        kick[0] = kick[0] or dice.random() < 0.85
+        back = dice.choice([[1, 3], [1, 3], [1, 3], [2], [2], [0, 1, 2, 3], []])
+        snare = [dice.random() < 0.06 or (4 * s % steps == 0 and 4 * s // steps in back) for s in range(steps)]
+        hat = [dice.random() < p for p in dice.choice([odds(1, 1, 0), odds(1, 1, 1), odds(0, 1, 0), odds(1, 0.2, 0.2)])]
+        drums = [(kick, [36, 35]), (snare, [38, 40, 37, 39]), (hat, [42, 46, 51, 70, 44])]
+        lines = [(9, line, dice.choice(notes)) for line, notes in drums if dice.random() < 0.9]
+        roots = [dice.choice([0, 5, 7, 9, 2, 4]) for _ in range(4)]
+        parts = []
+        for channel, low, chance in ((0, 36, 0.9), (1, 60, 0.7), (2, 72, 0.5)):
+            if dice.random() < chance:
+                program = dice.randrange(32, 40) if channel == 0 else dice.randrange(0, 96)
+                track.append(mido.Message("program_change", channel=channel, program=program))
+                pattern = [dice.random() < p for p in odds(*dice.choice([(0.6, 0.4, 0.1), (0.3, 0.7, 0.2), (0.8, 0.1, 0)]))]
+                parts.append((channel, low, pattern))
+        silent = range(bars // 2, bars // 2 + (4 if dice.random() < 0.3 else 0))
+        loud = {channel: dice.randint(60, 115) for channel in (0, 1, 2, 9)}
+        for bar in range(bars):
+            root = roots[bar % 4]
+            for step in range(steps):
+                beat = 4 * step / steps
+                late = swing / 4 if swing and round(beat * 4) % 2 else 0
+                tick = int(480 * (4 * bar + beat + late)) + max(0, int(dice.gauss(0, 3)))
+                for channel, line, note in lines:
+                    if line[step] and bar not in silent:
+                        events.append((tick, 60, channel, note))
+                for channel, low, line in parts:
+                    if line[step] or (step == 0 and dice.random() < 0.7):
+                        for up in ([0] if channel == 0 else [0, 4, 7] if channel == 1 else [dice.choice([0, 4, 7, 12])]):
+                            events.append((tick, 240 if channel else 200, channel, low + root + up))
+        stream = []
+        for tick, length, channel, note in events:
+            stream.append((tick, 1, channel, note, min(127, max(20, loud[channel] + dice.randint(-12, 12)))))
+            stream.append((tick + length, 0, channel, note, 0))
+        now = 0
+        for tick, _, channel, note, velocity in sorted(stream):
+            track.append(mido.Message("note_on", channel=channel, note=note, velocity=velocity, time=tick - now))
+            now = tick
+        path = f"{out}/nonsense-{number:02}.mid"
+        midi.save(path)
+        yield path
+
+
+def lumps(out):
+    """The MIDI files in Freedoom's data."""
+    seen = set()
+    for wad in filter(os.path.exists, WADS):
+        data = open(wad, "rb").read()
+        count, start = struct.unpack("<ii", data[4:12])
+        for i in range(count):
+            at, size, name = struct.unpack("<ii8s", data[start + 16 * i : start + 16 * i + 16])
+            body = data[at : at + size]
+            if body[:4] == b"MThd" and body not in seen:
+                seen.add(body)
+                path = f"{out}/freedoom-{os.path.basename(wad)[:-4]}-{name.rstrip(bytes(1)).decode().lower()}.mid"
+                with open(path, "wb") as file:
+                    file.write(body)
+                yield path
+
+
+def effects(dice):
+    """What a master does to the sound, for ffmpeg."""
+    chain = [f"bass=g={dice.uniform(-8, 8):.1f}:f=150", f"treble=g={dice.uniform(-8, 8):.1f}:f=4000"]
+    kind = dice.randrange(6)
+    if kind == 0:
+        chain.append("volume=14dB,alimiter=limit=0.9:attack=1:release=20")
+    if kind == 1:
+        chain.append("volume=16dB")
+    if kind == 2:
+        chain.append("aecho=0.8:0.7:40|73|110:0.35|0.25|0.18")
+    return ",".join(chain)
+
+
+def play(midi, secs, font, effect):
+    wav = midi[:-4] + ".wav"
+    player = subprocess.Popen(
+        ["fluidsynth", "-ni", "-r", "48000", "-g", "0.5", "-O", "s16", "-T", "raw", "-F", "-", font, midi],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "s16le", "-ar", "48000", "-ac", "2", "-i", "-", "-t", str(secs)]
+    subprocess.run([*command, "-af", effect, wav], stdin=player.stdout, check=True)
+    player.stdout.close()
+    player.kill()
+    player.wait()
+
+
+def simple(out, dice):
+    """What a network trained on music alone might be taken in by."""
+    import wave
+
+    rate, secs = 48000, 24
+    noise = np.random.default_rng(5)
+    for number, kind in enumerate(["clicks"] * 5 + ["beeps"] * 5 + ["thumps"] * 3 + ["vibrato"] * 3 + ["noise"] * 2 + ["hum"] * 2):
+        path = f"{out}/simple-{number:02}-{kind}"
+        if os.path.exists(path + ".wav"):
+            continue
+        t, sound = np.arange(secs * rate) / rate, np.zeros(secs * rate)
+        bpm, beats = dice.uniform(62, 195), []
+        if kind in ("clicks", "beeps", "thumps"):
+            beats = list(np.arange(0.3, secs - 0.5, 60 / bpm))
+            length = {"clicks": 0.004, "beeps": 0.06, "thumps": 0.25}[kind]
+            hz = {"clicks": 0, "beeps": dice.uniform(300, 1800), "thumps": dice.uniform(45, 70)}[kind]
+            for i, beat in enumerate(beats):
+                at, n = int(beat * rate), int(4 * length * rate)
+                s = np.arange(n) / rate
+                tone = noise.uniform(-1, 1, n) if hz == 0 else np.sin(2 * np.pi * hz * (1.5 if i % 4 == 0 else 1) * s)
+                sound[at : at + n] += (0.5 * tone * np.exp(-s / length))[: len(sound) - at]
+        elif kind == "vibrato":
+            hz = dice.uniform(200, 900)
+            sound = sum(0.2 / k * np.sin(k * (2 * np.pi * hz * t + 5 * np.sin(2 * np.pi * 5.5 * t))) for k in range(1, 6))
+        elif kind == "noise":
+            sound = 0.2 * noise.standard_normal(len(t)) * (1 + 0.3 * np.sin(2 * np.pi * 0.2 * t))
+        else:
+            sound = sum(0.2 / k * np.sin(2 * np.pi * 55 * k * t) for k in (1, 2, 3, 5))
+        with wave.open(path + ".wav", "wb") as file:
+            file.setnchannels(1), file.setsampwidth(2), file.setframerate(rate)
+            file.writeframes((np.clip(sound, -1, 1) * 32000).astype("<i2").tobytes())
+        starts = list(map(float, beats))
+        truth = {"beats_secs": starts, "downbeats_secs": [], "onsets_secs": starts or [0.0], "bpm": [bpm] * len(starts)}
+        truth.update({"kicks_secs": None, "snares_secs": None, "hats_secs": None} if starts else {"kicks_secs": [], "snares_secs": [], "hats_secs": []})
+        json.dump(truth, open(path + ".json", "w"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--xtask", default="cargo run -q -p xtask --", help="the command that runs xtask")
+    args = parser.parse_args()
+    os.makedirs(args.out, exist_ok=True)
+    dice = random.Random(20)
+    if not glob.glob(f"{args.out}/training-*.wav"):
+        subprocess.run([*args.xtask.split(), "listening-set", "--set", "training", "--out", args.out], check=True)
+    simple(args.out, dice)
+    for make in (lambda: nonsense(args.out, dice), lambda: lumps(args.out), lambda: accompaniments(args.out, dice)):
+        for midi in make():
+            font, effect = dice.choices(FONTS, [5, 2, 1])[0], effects(dice)
+            truth = None if os.path.exists(midi[:-4] + ".json") else midi_truth(midi, on_grid=0.0 if "mma-" in midi else 0.9)
+            if truth is None or len(truth["beats_secs"]) < 16:
+                continue
+            play(midi, min(36.0, truth["beats_secs"][-1] + 1), font, effect)
+            json.dump(truth, open(midi[:-4] + ".json", "w"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Trains the small network of the ears, src/audio/network.rs, and writes its numbers.
+
+    python3 scripts/ear_tracks.py --out /tmp/tracks
+    for f in /tmp/tracks/*.wav; do target/release/bendwave analyze $f --hearing ${f%.wav}.hear --out /dev/null; done
+    python3 scripts/train_ears.py --tracks /tmp/tracks --out src/audio/network.f16
+
+Beside it, `--check` writes what PyTorch makes of made-up input, which a test compares with the program's.
+Needs numpy and torch; a CPU does. Every tenth track is kept back to see how it goes.
+"""
+import argparse
+import glob
+import json
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+FRAME_SECS = 512 / 48000
+INPUTS, PAST, WIDE, UNITS = 69, 4, 32, 32
+NAMES = ["onsets_secs", "beats_secs", "downbeats_secs", "kicks_secs", "snares_secs", "hats_secs"]
+LANES, WINDOW = 12, 280
+
+
+def targets(truth, frames, downbeats):
+    """What should be told in each frame, and how much that counts."""
+    now = (np.arange(frames) + 1) * FRAME_SECS
+    want, weight = np.zeros((frames, 6), np.float32), np.ones((frames, 6), np.float32)
+    for k, name in enumerate(NAMES):
+        times = truth.get(name)
+        if times is None or (k == 2 and not downbeats):
+            weight[:, k] = 0
+            continue
+        times = np.concatenate([[-9.0], np.sort(np.asarray(times, float)), [1e9]])
+        # How long ago the last one was, of those that were at least `ago` seconds ago.
+        since = lambda ago: now - times[np.searchsorted(times, now - ago, "right") - 1]
+        if k in (1, 2):
+            # The window fills 16 ms late.
+            want[:, k] = np.exp(-0.5 * ((since(-0.03) - 0.016) / 0.009) ** 2)
+        else:
+            sure, near = since(0.006) < 0.038, since(-0.006)
+            maybe = ((near < 0.006) | (near >= 0.038)) & (near < 0.064)
+            want[:, k] = sure
+            weight[:, k] = np.where(sure, 2, np.where(maybe, 0, 1))
+    return want, weight
+
+
+def load(folder):
+    tracks = []
+    for path in sorted(glob.glob(f"{folder}/*.hear")):
+        rows = np.fromfile(path, "<f4").reshape(-1, INPUTS)
+        truth = json.load(open(path[:-5] + ".json"))
+        # Freedoom's bars do not always begin where its files say.
+        bars = bool(truth["downbeats_secs"]) and "freedoom" not in path
+        tracks.append((path, rows, truth, bars))
+    return tracks
+
+
+def stretched(track, dice):
+    """The track, played at another speed."""
+    _, rows, truth, bars = track
+    factor = float(np.exp(dice.uniform(-0.14, 0.14))) if dice.random() < 0.5 else 1.0
+    frames = int(len(rows) * factor)
+    at = np.minimum(np.arange(frames) / factor, len(rows) - 1.001)
+    low, part = at.astype(int), (at % 1)[:, None].astype(np.float32)
+    rows = rows[low] * (1 - part) + rows[np.minimum(low + 1, len(rows) - 1)] * part
+    scaled = {n: None if truth.get(n) is None else [t * factor for t in truth[n]] for n in NAMES}
+    return rows.astype(np.float32), *targets(scaled, frames, bars)
+
+
+class Ears(nn.Module):
+    def __init__(self, mean, std):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+        self.wide = nn.Conv1d(INPUTS, WIDE, PAST)
+        self.gru = nn.GRU(WIDE, UNITS, batch_first=True)
+        self.out = nn.Linear(WIDE + UNITS, 6)
+        self.drop = nn.Dropout(0.1)
+
+    def forward(self, rows, state=None):
+        """`rows` begin PAST − 1 frames earlier than what comes out."""
+        rows = (rows - self.mean) / self.std
+        if self.training:
+            rows = rows + 0.1 * torch.randn_like(rows)
+        wide = self.drop(torch.relu(self.wide(rows.transpose(1, 2))).transpose(1, 2))
+        held, state = self.gru(wide, state)
+        return self.out(torch.cat([wide, held], 2)), state
+
+    def numbers(self):
+        """In the order of network.rs; the mean and deviation of the inputs go into the first layer."""
+        scaled = self.wide.weight / self.std[None, :, None]
+        bias = self.wide.bias - (scaled * self.mean[None, :, None]).sum((1, 2))
+        # The oldest frame first; a row for each input.
+        yield scaled.permute(2, 1, 0)
+        yield bias
+        for part in (self.gru.weight_ih_l0.T, self.gru.weight_hh_l0.T, self.gru.bias_ih_l0, self.gru.bias_hh_l0):
+            yield part
+        yield self.out.weight.T
+        yield self.out.bias
+
+    def write(self, path):
+        with torch.no_grad():
+            numbers = np.concatenate([part.contiguous().numpy().ravel() for part in self.numbers()])
+        assert np.abs(numbers).max() < 1000
+        numbers.astype("<f2").tofile(path)
+
+
+def write_check(model, path):
+    """What comes out of 24 made-up frames, after silence."""
+    rows = 1.5 * np.abs(np.sin(0.37 * np.arange(24 * INPUTS))).reshape(24, INPUTS).astype(np.float32)
+    rows = np.concatenate([np.zeros((PAST - 1, INPUTS), np.float32), rows])
+    model.eval()
+    with torch.no_grad():
+        told = torch.sigmoid(model(torch.tensor(rows)[None])[0])[0].tolist()
+    with open(path, "w") as file:
+        file.write("[\n" + ",\n".join(f"  [{', '.join(f'{v:.5f}' for v in row)}]" for row in told) + "\n]\n")
+
+
+def loss_of(told, want, weight):
+    loss = nn.functional.binary_cross_entropy_with_logits(told, want, reduction="none")
+    return (loss * weight).mean((0, 1))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--check", default="tests/fixtures/ears/network.json")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long, with the rate falling until then")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    dice = np.random.default_rng(1)
+    tracks = load(args.tracks)
+    kept_back, used = tracks[::10], [t for i, t in enumerate(tracks) if i % 10]
+    every = np.concatenate([t[1][::7] for t in used])
+    model = Ears(every.mean(0), every.std(0) + 1e-3)
+    print(len(used), "tracks,", sum(p.numel() for p in model.parameters()), "numbers", flush=True)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-3)
+    started, zeros = time.time(), np.zeros((PAST - 1, INPUTS), np.float32)
+    checks = [(torch.tensor(np.concatenate([zeros, t[1]]))[None], *targets(t[2], len(t[1]), t[3])) for t in kept_back]
+    for epoch in range(args.epochs):
+        lanes = [[] for _ in range(LANES)]
+        for i, n in enumerate(dice.permutation(len(used))):
+            lanes[i % LANES].append(stretched(used[n], dice))
+        lanes = [[np.concatenate(part) for part in zip(*lane)] for lane in lanes]
+        frames = min(len(lane[0]) for lane in lanes)
+        rows, want, weight = (torch.tensor(np.stack([lane[k][:frames] for lane in lanes])) for k in range(3))
+        rows = torch.cat([rows[:, :1].expand(-1, PAST - 1, -1), rows], 1)
+        model.train()
+        state, total, steps = None, 0, 0
+        for start in range(0, frames - WINDOW, WINDOW):
+            way = max(epoch / args.epochs, (time.time() - started) / 60 / args.minutes)
+            for group in optimiser.param_groups:
+                group["lr"] = 4e-3 * min(1, (start + 1) / 5000 + epoch) * max(0.01, 0.5 + 0.5 * np.cos(np.pi * min(1, way)))
+            told, state = model(rows[:, start : start + WINDOW + PAST - 1], state)
+            state = state.detach()
+            window = slice(start, start + WINDOW)
+            loss = loss_of(told, want[:, window], weight[:, window])
+            optimiser.zero_grad()
+            loss.sum().backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            total, steps = total + loss.detach(), steps + 1
+        model.eval()
+        with torch.no_grad():
+            check = sum(loss_of(model(r)[0], torch.tensor(w)[None], torch.tensor(c)[None]) for r, w, c in checks) / len(checks)
+        shown = lambda losses: " ".join(f"{v:.4f}" for v in losses.tolist())
+        print(f"{epoch} {time.time() - started:.0f} s: {shown(total / steps)} | {shown(check)}", flush=True)
+        model.write(args.out)
+        write_check(model, args.check)
+        if time.time() - started > 60 * args.minutes:
+            break
+
+
+if __name__ == "__main__":
+    main()
