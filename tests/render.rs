@@ -286,3 +286,32 @@ fn a_fixed_tempo_moves_the_picture_on_its_beats() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("--clock tap"), "{said}");
 }
+
+/// A walk needs no music: `--duration` says how long it is. Without either there is no length.
+#[test]
+fn a_scene_without_music_lasts_as_long_as_is_asked() {
+    if !tools::have(&["ffmpeg", "ffprobe"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let model = tiny_model(dir.path());
+    let scene = dir.path().join("scene.yaml");
+    std::fs::write(&scene, "latent: {seeds: [1, 2], speed: 1}\n").unwrap();
+    let video = dir.path().join("v.mp4");
+    let ask = |more: &[&str]| {
+        bendwave()
+            .args(["render", "--model", text(&model), "--scene", text(&scene)])
+            .args(["--out", text(&video), "--fps", "10"])
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let refused = ask(&[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--audio"));
+    let made = ask(&["--duration", "1"]);
+    assert!(made.status.success(), "{made:?}");
+    let changes = changes(&video);
+    assert_eq!(changes.len(), 9);
+    assert!(changes.iter().all(|change| *change > 0.0), "{changes:?}");
+}

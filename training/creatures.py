@@ -90,27 +90,31 @@ def traits(z):
 
 
 @torch.no_grad()
-def draw(z, size, masks=False):
+def draw(z, size, masks=False, window=None):
     """Pictures [B,3,size,size] in [-1,1] of the latents z [B,128]; with masks=True also
-    [B,6,size,size] in [0,1], one channel for each of PARTS, summing to 1."""
+    [B,6,size,size] in [0,1], one channel for each of PARTS, summing to 1. With a window
+    (tops, lefts, side), in pixels, only that square of each picture."""
     work = max(size, 32)
-    pictures = _draw(z, work, masks)
+    pictures = _draw(z, work, masks, window)
     if work != size:
         pool = work // size
         pictures = tuple(p if p is None else torch.nn.functional.avg_pool2d(p, pool) for p in pictures)
     return pictures if masks else pictures[0]
 
 
-def _draw(z, size, want_masks):
+def _draw(z, size, want_masks, window=None):
     p = traits(z.float())
     v4 = lambda t: t[:, None, None]                        # per-picture number, over the canvas
     at = lambda name, lo, hi: v4(lo + (hi - lo) * p[name])
     some = lambda name, gate, hi: v4(((p[name] - gate).clamp_min(0.0) / (1 - gate)) * hi)  # often zero
     dev = z.device
-    grid = (torch.arange(size, device=dev, dtype=torch.float32) + 0.5) / size * 2 - 1
-    y, x = torch.meshgrid(-grid, grid, indexing="ij")
-    x = x[None]
-    y = y[None] - at("lift", -0.05, 0.05)
+    tops, lefts, side = window or ([0], [0], size)
+    line_of = lambda starts: ((torch.tensor(starts, device=dev)[:, None] + torch.arange(side, device=dev) + 0.5)
+                              / size * 2 - 1)
+    x = line_of(lefts)[:, None, :]
+    y = -line_of(tops)[:, :, None]
+    x, y = x.expand(-1, y.shape[1], -1), y.expand(-1, -1, x.shape[2])
+    y = y - at("lift", -0.05, 0.05)
     aa = max(1.6 * 2.0 / size, 0.013)
     fill = lambda d: (0.5 - d / aa).clamp(0.0, 1.0)
     line = lambda d, w: (1.0 - d.abs() / (w + 0.5 * aa)).clamp(0.0, 1.0)

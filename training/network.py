@@ -12,6 +12,10 @@ from torch.nn import functional as F
 
 Z_DIM = 128
 MAPPING_LAYERS = 2
+# With a window, everything up to this resolution is computed whole.
+WHOLE = 64
+# What a window's edges would lack of their surroundings, in pixels at WHOLE, is computed and cut off.
+MARGIN = 3
 WIDTHS = {4: 128, 8: 128, 16: 128, 32: 96, 64: 56, 128: 32, 256: 16}
 D_WIDTHS = {4: 128, 8: 96, 16: 64, 32: 40, 64: 24, 128: 16, 256: 12}
 
@@ -124,6 +128,11 @@ class ToRGB(nn.Module):
         return y
 
 
+def cut(x, tops, lefts, size):
+    """A square of each of x [B,C,H,W], from its own row and column."""
+    return torch.stack([p[:, t:t + size, l:l + size] for p, t, l in zip(x, tops, lefts)])
+
+
 def upsample(x, kernel):
     """Twice the size: zeros between the pixels, then the low-pass."""
     c = x.shape[1]
@@ -170,18 +179,31 @@ class Generator(nn.Module):
             return getattr(self.noises, f"noise_{i}")
         return torch.randn(x.shape[0], 1, res, res, device=x.device)
 
-    def synthesis(self, w, size=None, fixed_noise=False):
+    def synthesis(self, w, size=None, fixed_noise=False, window=None):
+        """Pictures of latents w [B,w_dim]. With a window (tops, lefts, side), in pixels, multiples of
+        size/WHOLE, only that square of each picture, for the price of a part of the finest layers."""
+        assert not (window and fixed_noise), "constant noise has no windows"
+        size = size or self.size
+        scale = size // WHOLE
         x = self.input.input.expand(w.shape[0], -1, -1, -1)
         x = self.conv1(x, w, self.noise(0, x, 4, fixed_noise))
-        rgb, res = self.to_rgb1(x, w), 4
+        rgb, res, offsets = self.to_rgb1(x, w), 4, None
         for i, to_rgb in enumerate(self.to_rgbs):
-            if res == (size or self.size):
+            if res == size:
                 break
+            if window and res == WHOLE:
+                tops, lefts, side = window
+                # At a picture's edge its own padding belongs to it.
+                around = side // scale + 2 * MARGIN
+                start = lambda at: min(max(at // scale - MARGIN, 0), WHOLE - around)
+                corners = [start(t) for t in tops], [start(l) for l in lefts]
+                offsets = [[at - scale * c for at, c in zip(ats, cs)] for ats, cs in zip((tops, lefts), corners)]
+                x, rgb = cut(x, *corners, around), cut(rgb, *corners, around)
             res *= 2
-            x = self.convs[2 * i](x, w, self.noise(2 * i + 1, x, res, fixed_noise))
-            x = self.convs[2 * i + 1](x, w, self.noise(2 * i + 2, x, res, fixed_noise))
+            x = self.convs[2 * i](x, w, self.noise(2 * i + 1, x, x.shape[-1] * 2, fixed_noise))
+            x = self.convs[2 * i + 1](x, w, self.noise(2 * i + 2, x, x.shape[-1], fixed_noise))
             rgb = to_rgb(x, w, rgb)
-        return rgb
+        return cut(rgb, *offsets, window[2]) if offsets else rgb
 
     def forward(self, z, size=None, fixed_noise=False, psi=1.0):
         return self.synthesis(self.mapping(z, psi), size, fixed_noise)

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import export  # noqa: E402
 import plain  # noqa: E402
 from creatures import draw, latents  # noqa: E402
-from network import Generator  # noqa: E402
+from network import Generator, cut  # noqa: E402
 from train import Trainer  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -28,6 +28,25 @@ def test_pictures_are_deterministic_and_masks_sum_to_one():
     assert torch.equal(a[1:], b), "a picture depends only on its own seed"
     assert a.min() >= -1 and a.max() <= 1
     assert (parts.sum(1) - 1).abs().max() < 1e-5
+
+
+def test_a_window_is_a_part_of_the_picture():
+    torch.manual_seed(0)
+    g, z, size, side = Generator(256), latents([0, 1, 2]), 256, 128
+    for p in g.parameters():
+        if p.shape != (1,):                                  # noise strengths stay 0
+            p.data += 0.1 * torch.randn_like(p)
+    tops, lefts = [0, 48, 128], [128, 20, 0]                 # at the edges and inside
+    part = lambda x: cut(x, tops, lefts, side)
+    drawn, masks = draw(z, size, masks=True)
+    again, masks_again = draw(z, size, masks=True, window=(tops, lefts, side))
+    assert (part(drawn) - again).abs().max() < 1e-4 and (part(masks) - masks_again).abs().max() < 1e-4
+    with torch.no_grad():
+        w = g.mapping(z)
+        whole, window = g.synthesis(w, size), g.synthesis(w, size, window=(tops, lefts, side))
+    worst = lambda a: float((part(whole) - a).abs().max() / whole.abs().max())
+    assert worst(window) < 1e-5, worst(window)
+    assert worst(window.roll(1, 2)) > 1e-2, "a shift by a pixel must be noticed"
 
 
 def test_plain_forward_equals_network():

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parent))
 from creatures import Z_DIM, draw, latents, sheet  # noqa: E402
-from network import Discriminator, Generator  # noqa: E402
+from network import WHOLE, Discriminator, Generator  # noqa: E402
 from optimiser import Muon  # noqa: E402
 
 # How much each part counts in the pixel term: background, rim, body, spots, mouth, eyes.
@@ -146,13 +146,19 @@ class Trainer:
             group["lr"] = stage["lr_d"]
         noise = torch.Generator(device="cpu").manual_seed(self.recipe["seed"] * 1_000_003 + self.step)
         z = torch.randn(batch, Z_DIM, generator=noise)[self.rank::self.workers].to(dev)
-        real, parts = self.draw(z, size, masks=True)
+        window = None
+        if side := stage.get("window"):                      # each picture's part, elsewhere each time
+            step = size // WHOLE
+            place = lambda: (torch.randint((size - side) // step + 1, (batch,), generator=noise)
+                             [self.rank::self.workers] * step).tolist()
+            window = place(), place(), side
+        real, parts = self.draw(z, size, masks=True, window=window)
         # A tensor, so that its value is no reason to compile again.
         fade = torch.tensor(into / stage["fade"], device=dev) if into < stage["fade"] else None
         half = lambda: torch.autocast(dev.type, torch.bfloat16, enabled=self.amp)
         with half():
             w = self.g.mapping(z)
-            fake = self.synthesis(w, size)
+            fake = self.synthesis(w, size, window=window)
         fake = fake.float()
         log = {}
         adversarial = stage["adversarial"] > 0

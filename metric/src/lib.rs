@@ -11,7 +11,7 @@
 //! ```
 //!
 //! [`Network`] is a trained one, for use; it needs nothing but this crate's own arithmetic
-//! ([`kernels`]). Training is in [`train`](crate::train), with the feature of that name.
+//! ([`kernels`]). Training is in [`train`], with the feature of that name.
 
 #[cfg(feature = "train")]
 extern crate burn_core as burn;

@@ -167,8 +167,8 @@ pub(crate) struct RenderArgs {
     pub(crate) engine: EngineArgs,
     #[command(flatten)]
     pub(crate) latent: LatentArgs,
-    /// The music: WAV, FLAC, MP3, OGG
-    #[arg(long, value_name = "FILE", required_unless_present = "sweep")]
+    /// The music: WAV, FLAC, MP3, OGG, M4A; without it --duration says how long
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["sweep", "duration"])]
     pub(crate) audio: Option<PathBuf>,
     /// The scene
     #[arg(long, value_name = "FILE", required_unless_present = "sweep")]
