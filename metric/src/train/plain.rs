@@ -1,4 +1,4 @@
-//! The network's operations composed of burn's own: what [`super::ops`] must agree with, and what other
+//! The network's operations composed of burn's own: what `super::ops` must agree with, and what other
 //! devices run.
 //!
 //! Normalisation is by the batch's moments, as in training.
@@ -50,7 +50,7 @@ fn take(weights: &Tensor<1>, at: &mut usize, len: usize) -> Tensor<1> {
     weights.clone().narrow(0, *at - len, len)
 }
 
-/// See [`super::ops::MetricOps::metric_stem`].
+/// See `super::ops::MetricOps::metric_stem`.
 pub fn stem(
     maps: Tensor<3>,
     weights: Tensor<1>,
@@ -69,7 +69,7 @@ pub fn stem(
     (to_groups(relu(x), group), vec![moments])
 }
 
-/// See [`super::ops::MetricOps::metric_unit`].
+/// See `super::ops::MetricOps::metric_unit`.
 pub fn unit(features: Tensor<3>, weights: Tensor<1>, group: Group) -> (Tensor<3>, Vec<Moments>) {
     let x = from_groups(features, group);
     let [n, _, h, w] = x.dims();
@@ -107,7 +107,7 @@ pub fn unit(features: Tensor<3>, weights: Tensor<1>, group: Group) -> (Tensor<3>
     (to_groups(out, group), vec![a, b, c])
 }
 
-/// See [`super::ops::MetricOps::metric_pool`].
+/// See `super::ops::MetricOps::metric_pool`.
 pub fn pool(features: Tensor<3>, group: Group) -> Tensor<3> {
     let x = from_groups(features, group);
     let options = MaxPoolOptions {
