@@ -123,7 +123,7 @@ fn bends_on_a_gpu_allocate_no_more_than_wgpu_itself() {
     println!("{few}, {many}, {later} with six bends, {one} with one, {alone} by wgpu alone");
     // With the first buffers of a device, wgpu itself has a few more.
     assert!(many <= few, "with more channels");
-    assert_eq!(many, later, "in later frames, with fewer channels");
+    assert!(later <= many, "in later frames, with fewer channels");
     assert!(one <= alone, "{one} where wgpu alone has {alone}");
 }
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 Z_DIM = 128
 MAPPING_LAYERS = 2
-# With a window, everything up to this resolution is computed whole.
+# Up to this resolution a picture is always computed whole; above it may be in windows.
 WHOLE = 64
 # What a window's edges would lack of their surroundings, in pixels at WHOLE, is computed and cut off.
 MARGIN = 3
@@ -174,36 +174,48 @@ class Generator(nn.Module):
         w = self.style(z)
         return w if psi == 1.0 else self.latent_avg + psi * (w - self.latent_avg)
 
-    def noise(self, i, x, res, fixed):
+    def noise(self, i, x, fixed, scale=1):
         if fixed:
             return getattr(self.noises, f"noise_{i}")
-        return torch.randn(x.shape[0], 1, res, res, device=x.device)
+        return torch.randn(x.shape[0], 1, x.shape[2] * scale, x.shape[3] * scale, device=x.device)
 
-    def synthesis(self, w, size=None, fixed_noise=False, window=None):
-        """Pictures of latents w [B,w_dim]. With a window (tops, lefts, side), in pixels, multiples of
-        size/WHOLE, only that square of each picture, for the price of a part of the finest layers."""
-        assert not (window and fixed_noise), "constant noise has no windows"
-        size = size or self.size
-        scale = size // WHOLE
+    def coarse(self, w, size=WHOLE, fixed_noise=False):
+        """Features and pictures at `size`, at most WHOLE, of latents w [B,w_dim]."""
         x = self.input.input.expand(w.shape[0], -1, -1, -1)
-        x = self.conv1(x, w, self.noise(0, x, 4, fixed_noise))
-        rgb, res, offsets = self.to_rgb1(x, w), 4, None
-        for i, to_rgb in enumerate(self.to_rgbs):
-            if res == size:
-                break
-            if window and res == WHOLE:
-                tops, lefts, side = window
-                # At a picture's edge its own padding belongs to it.
-                around = side // scale + 2 * MARGIN
-                start = lambda at: min(max(at // scale - MARGIN, 0), WHOLE - around)
-                corners = [start(t) for t in tops], [start(l) for l in lefts]
-                offsets = [[at - scale * c for at, c in zip(ats, cs)] for ats, cs in zip((tops, lefts), corners)]
-                x, rgb = cut(x, *corners, around), cut(rgb, *corners, around)
-            res *= 2
-            x = self.convs[2 * i](x, w, self.noise(2 * i + 1, x, x.shape[-1] * 2, fixed_noise))
-            x = self.convs[2 * i + 1](x, w, self.noise(2 * i + 2, x, x.shape[-1], fixed_noise))
-            rgb = to_rgb(x, w, rgb)
-        return cut(rgb, *offsets, window[2]) if offsets else rgb
+        x = self.conv1(x, w, self.noise(0, x, fixed_noise))
+        return self._grow(x, self.to_rgb1(x, w), w, 4, size, fixed_noise)
+
+    def fine(self, x, rgb, w, size, fixed_noise=False):
+        """Pictures at `size` from features and pictures at WHOLE."""
+        return self._grow(x, rgb, w, WHOLE, size, fixed_noise)[1]
+
+    def _grow(self, x, rgb, w, start, size, fixed_noise):
+        for i in range(int(math.log2(start)) - 2, int(math.log2(size)) - 2):
+            for k in (2 * i, 2 * i + 1):
+                conv = self.convs[k]
+                x = conv(x, w, self.noise(k + 1, x, fixed_noise, 2 if conv.conv.up else 1))
+            rgb = self.to_rgbs[i](x, w, rgb)
+        return x, rgb
+
+    def synthesis(self, w, size=None, fixed_noise=False):
+        size = size or self.size
+        x, rgb = self.coarse(w, min(size, WHOLE), fixed_noise)
+        return self.fine(x, rgb, w, size, fixed_noise) if size > WHOLE else rgb
+
+    def windows(self, w, size, tops, lefts, side, frozen=False):
+        """Of each picture at `size` the square of `side` at its own row and column, for the price of a
+        part of the finest layers; places and side are in pixels, multiples of size/WHOLE. And the same
+        squares at WHOLE. With `frozen` no gradient goes to the coarse layers."""
+        with torch.set_grad_enabled(not frozen):
+            x, rgb = self.coarse(w)
+        scale = size // WHOLE
+        around = side // scale + 2 * MARGIN
+        start = lambda at: min(max(at // scale - MARGIN, 0), WHOLE - around)  # an edge's padding belongs to it
+        rows, columns = [start(t) for t in tops], [start(l) for l in lefts]
+        made = self.fine(cut(x, rows, columns, around), cut(rgb, rows, columns, around), w, size)
+        inside = lambda ats, starts: [at - scale * s for at, s in zip(ats, starts)]
+        small = cut(rgb, [t // scale for t in tops], [l // scale for l in lefts], side // scale)
+        return cut(made, inside(tops, rows), inside(lefts, columns), side), small
 
     def forward(self, z, size=None, fixed_noise=False, psi=1.0):
         return self.synthesis(self.mapping(z, psi), size, fixed_noise)

@@ -43,10 +43,12 @@ def test_a_window_is_a_part_of_the_picture():
     assert (part(drawn) - again).abs().max() < 1e-4 and (part(masks) - masks_again).abs().max() < 1e-4
     with torch.no_grad():
         w = g.mapping(z)
-        whole, window = g.synthesis(w, size), g.synthesis(w, size, window=(tops, lefts, side))
+        whole, (window, small) = g.synthesis(w, size), g.windows(w, size, tops, lefts, side)
+        coarse = g.synthesis(w, 64)
     worst = lambda a: float((part(whole) - a).abs().max() / whole.abs().max())
     assert worst(window) < 1e-5, worst(window)
     assert worst(window.roll(1, 2)) > 1e-2, "a shift by a pixel must be noticed"
+    assert torch.equal(small, cut(coarse, [t // 4 for t in tops], [l // 4 for l in lefts], side // 4))
 
 
 def test_plain_forward_equals_network():

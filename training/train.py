@@ -155,10 +155,15 @@ class Trainer:
         real, parts = self.draw(z, size, masks=True, window=window)
         # A tensor, so that its value is no reason to compile again.
         fade = torch.tensor(into / stage["fade"], device=dev) if into < stage["fade"] else None
+        frozen = stage.get("frozen", False)                  # the coarse layers stay as they are
         half = lambda: torch.autocast(dev.type, torch.bfloat16, enabled=self.amp)
         with half():
-            w = self.g.mapping(z)
-            fake = self.synthesis(w, size, window=window)
+            with torch.set_grad_enabled(not frozen):
+                w = self.g.mapping(z)
+            if window:
+                fake, small = self.g.windows(w, size, *window, frozen=frozen)
+            else:
+                fake = self.synthesis(w, size)
         fake = fake.float()
         log = {}
         adversarial = stage["adversarial"] > 0
@@ -182,6 +187,10 @@ class Trainer:
         pairs = pair_loss(fake, real, parts)
         g_loss = stage["pairs"] * pairs
         log["pairs"] = pairs
+        if stage.get("keeps"):                               # seen from afar it is the coarse picture
+            keeps = (F.avg_pool2d(fake, fake.shape[-1] // small.shape[-1]) - small.float()).abs().mean()
+            g_loss = g_loss + stage["keeps"] * keeps
+            log["keeps"] = keeps
         if adversarial:
             self.d.requires_grad_(False)
             with half():
