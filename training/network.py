@@ -12,9 +12,8 @@ from torch.nn import functional as F
 
 Z_DIM = 128
 MAPPING_LAYERS = 2
-# Up to this resolution a picture is always computed whole; above it may be in windows.
-WHOLE = 64
-# What a window's edges would lack of their surroundings, in pixels at WHOLE, is computed and cut off.
+# What a window's edges would lack of their surroundings, in pixels of the last whole resolution, is
+# computed and cut off.
 MARGIN = 3
 WIDTHS = {4: 128, 8: 128, 16: 128, 32: 96, 64: 56, 128: 32, 256: 16}
 D_WIDTHS = {4: 128, 8: 96, 16: 64, 32: 40, 64: 24, 128: 16, 256: 12}
@@ -179,17 +178,13 @@ class Generator(nn.Module):
             return getattr(self.noises, f"noise_{i}")
         return torch.randn(x.shape[0], 1, x.shape[2] * scale, x.shape[3] * scale, device=x.device)
 
-    def coarse(self, w, size=WHOLE, fixed_noise=False):
-        """Features and pictures at `size`, at most WHOLE, of latents w [B,w_dim]."""
+    def coarse(self, w, size, fixed_noise=False):
+        """Features and pictures at `size` of latents w [B,w_dim]."""
         x = self.input.input.expand(w.shape[0], -1, -1, -1)
         x = self.conv1(x, w, self.noise(0, x, fixed_noise))
         return self._grow(x, self.to_rgb1(x, w), w, 4, size, fixed_noise)
 
-    def fine(self, x, rgb, w, size, fixed_noise=False):
-        """Pictures at `size` from features and pictures at WHOLE."""
-        return self._grow(x, rgb, w, WHOLE, size, fixed_noise)[1]
-
-    def _grow(self, x, rgb, w, start, size, fixed_noise):
+    def _grow(self, x, rgb, w, start, size, fixed_noise=False):
         for i in range(int(math.log2(start)) - 2, int(math.log2(size)) - 2):
             for k in (2 * i, 2 * i + 1):
                 conv = self.convs[k]
@@ -198,21 +193,19 @@ class Generator(nn.Module):
         return x, rgb
 
     def synthesis(self, w, size=None, fixed_noise=False):
-        size = size or self.size
-        x, rgb = self.coarse(w, min(size, WHOLE), fixed_noise)
-        return self.fine(x, rgb, w, size, fixed_noise) if size > WHOLE else rgb
+        return self.coarse(w, size or self.size, fixed_noise)[1]
 
-    def windows(self, w, size, tops, lefts, side, frozen=False):
+    def windows(self, w, size, tops, lefts, side, whole=64, frozen=False):
         """Of each picture at `size` the square of `side` at its own row and column, for the price of a
-        part of the finest layers; places and side are in pixels, multiples of size/WHOLE. And the same
-        squares at WHOLE. With `frozen` no gradient goes to the coarse layers."""
+        part of the layers above the resolution `whole`; places and side are in pixels, multiples of
+        size/whole. And the same squares at `whole`. With `frozen` no gradient goes below."""
         with torch.set_grad_enabled(not frozen):
-            x, rgb = self.coarse(w)
-        scale = size // WHOLE
+            x, rgb = self.coarse(w, whole)
+        scale = size // whole
         around = side // scale + 2 * MARGIN
-        start = lambda at: min(max(at // scale - MARGIN, 0), WHOLE - around)  # an edge's padding belongs to it
+        start = lambda at: min(max(at // scale - MARGIN, 0), whole - around)  # an edge's padding belongs to it
         rows, columns = [start(t) for t in tops], [start(l) for l in lefts]
-        made = self.fine(cut(x, rows, columns, around), cut(rgb, rows, columns, around), w, size)
+        _, made = self._grow(cut(x, rows, columns, around), cut(rgb, rows, columns, around), w, whole, size)
         inside = lambda ats, starts: [at - scale * s for at, s in zip(ats, starts)]
         small = cut(rgb, [t // scale for t in tops], [l // scale for l in lefts], side // scale)
         return cut(made, inside(tops, rows), inside(lefts, columns), side), small

@@ -43,12 +43,29 @@ def test_a_window_is_a_part_of_the_picture():
     assert (part(drawn) - again).abs().max() < 1e-4 and (part(masks) - masks_again).abs().max() < 1e-4
     with torch.no_grad():
         w = g.mapping(z)
-        whole, (window, small) = g.synthesis(w, size), g.windows(w, size, tops, lefts, side)
-        coarse = g.synthesis(w, 64)
-    worst = lambda a: float((part(whole) - a).abs().max() / whole.abs().max())
-    assert worst(window) < 1e-5, worst(window)
-    assert worst(window.roll(1, 2)) > 1e-2, "a shift by a pixel must be noticed"
-    assert torch.equal(small, cut(coarse, [t // 4 for t in tops], [l // 4 for l in lefts], side // 4))
+        picture = g.synthesis(w, size)
+        worst = lambda a: float((part(picture) - a).abs().max() / picture.abs().max())
+        for whole in (64, 128):
+            k = size // whole
+            window, small = g.windows(w, size, tops, lefts, side, whole)
+            assert worst(window) < 1e-5, worst(window)
+            assert worst(window.roll(1, 2)) > 1e-2, "a shift by a pixel must be noticed"
+            coarse = cut(g.synthesis(w, whole), [t // k for t in tops], [l // k for l in lefts], side // k)
+            assert torch.equal(small, coarse)
+
+
+def test_frozen_layers_stay():
+    """A step on windows moves the finest layers and nothing below."""
+    recipe = json.loads((HERE / "recipe.json").read_text())
+    stage = next(s for s in recipe["stages"] if s.get("frozen"))
+    recipe["stages"] = [{**stage, "batch": 2}]
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(folder, recipe, torch.device("cpu"))
+        before = {k: v.clone() for k, v in trainer.g.named_parameters()}
+        trainer.train_step()
+        moved = {k for k, v in trainer.g.named_parameters() if not torch.equal(v, before[k])}
+    fine = {k for k in before if k.startswith(("convs.10.", "convs.11.", "to_rgbs.5."))}
+    assert moved <= fine and len(moved) > len(fine) / 2, moved ^ fine
 
 
 def test_plain_forward_equals_network():

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parent))
 from creatures import Z_DIM, draw, latents, sheet  # noqa: E402
-from network import WHOLE, Discriminator, Generator  # noqa: E402
+from network import Discriminator, Generator  # noqa: E402
 from optimiser import Muon  # noqa: E402
 
 # How much each part counts in the pixel term: background, rim, body, spots, mouth, eyes.
@@ -148,20 +148,20 @@ class Trainer:
         z = torch.randn(batch, Z_DIM, generator=noise)[self.rank::self.workers].to(dev)
         window = None
         if side := stage.get("window"):                      # each picture's part, elsewhere each time
-            step = size // WHOLE
+            step = size // stage["whole"]
             place = lambda: (torch.randint((size - side) // step + 1, (batch,), generator=noise)
                              [self.rank::self.workers] * step).tolist()
             window = place(), place(), side
         real, parts = self.draw(z, size, masks=True, window=window)
         # A tensor, so that its value is no reason to compile again.
         fade = torch.tensor(into / stage["fade"], device=dev) if into < stage["fade"] else None
-        frozen = stage.get("frozen", False)                  # the coarse layers stay as they are
+        frozen = stage.get("frozen", False)                  # layers up to `whole` stay as they are
         half = lambda: torch.autocast(dev.type, torch.bfloat16, enabled=self.amp)
         with half():
             with torch.set_grad_enabled(not frozen):
                 w = self.g.mapping(z)
             if window:
-                fake, small = self.g.windows(w, size, *window, frozen=frozen)
+                fake, small = self.g.windows(w, size, *window, stage["whole"], frozen)
             else:
                 fake = self.synthesis(w, size)
         fake = fake.float()
