@@ -41,6 +41,21 @@ walk() {
     sheet docs/walk.mp4 0 6 12 4 96 docs/walk.jpg
 }
 
+# A row for each layer of the bundled cluster file, its strongest three clusters: removed, times 5, dilated.
+clusters() {
+    local layer cluster tiles rows=()
+    rm -rf build/pictures-report
+    "$BENDWAVE" cluster --model "$MODEL_DIR" --samples 400 --effects 12 --out build/pictures-clusters.yaml \
+        --report build/pictures-report
+    for layer in build/pictures-report/layer-*-cluster-0.png; do
+        tiles=()
+        for cluster in 0 1 2; do tiles+=(-i "${layer%0.png}$cluster.png"); done
+        ffmpeg -v error -y "${tiles[@]}" -filter_complex "hstack=3,scale=960:-2" "build/pictures-row${#rows[@]}.png"
+        rows+=(-i "build/pictures-row${#rows[@]}.png")
+    done
+    ffmpeg -v error -y "${rows[@]}" -filter_complex "vstack=$((${#rows[@]} / 2))" -frames:v 1 -q:v 4 docs/clusters.jpg
+}
+
 SEEDS=$(sed -n 's/^Favourite seeds: \([0-9, ]*\)\.$/\1/p' models/default/README.md | cut -d, -f1-7)
 [[ -n $SEEDS ]] || die "models/default/README.md has no line 'Favourite seeds: …'"
 
@@ -51,6 +66,7 @@ step "track" make_track
 step "demo" demo
 step "scenes" scenes
 step "walk" walk
+step "clusters" clusters
 step "bends" "$BENDWAVE" bends --model "$MODEL_DIR" --out docs/bends.png
 times
 say "made the pictures in docs/ with $MODEL_NOTE"

@@ -20,7 +20,15 @@ pub(crate) fn folder(
     ort_lib: Option<&Path>,
 ) -> anyhow::Result<PathBuf> {
     match asked.or(scene) {
-        Some(path) if path.is_dir() => Ok(path.to_path_buf()),
+        Some(path) if path.is_dir() => {
+            // The bundled model's folder has its checkpoint alone.
+            let checkpoint = path.join("checkpoint.pt");
+            if path.join(MANIFEST_FILE).is_file() || !checkpoint.is_file() {
+                Ok(path.to_path_buf())
+            } else {
+                cached_import(&checkpoint, ort_lib)
+            }
+        }
         Some(path) if path.is_file() => cached_import(path, ort_lib),
         Some(path) => bail!("{}: no such model folder or checkpoint", path.display()),
         None => default_model(ort_lib),

@@ -74,9 +74,13 @@ impl Shape {
 }
 
 /// How far the last second stands out: the loudness of its bands over their long average. The
-/// ratio is squared, after projectM's and maua's "salience"; 1 is three times the average.
+/// ratio is squared, after projectM's and maua's "salience"; 1 is √3 times the average. As long as less has
+/// been heard than the averages span, they are means of what there was: where music begins, nothing stands
+/// out yet.
 #[derive(Clone, Debug)]
 pub(super) struct Salience {
+    /// Hops that were heard, up to where no average looks at it any more.
+    heard: f32,
     short: Vec<f32>,
     long: Vec<f32>,
     short_share: f32,
@@ -87,6 +91,7 @@ pub(super) struct Salience {
 impl Salience {
     pub(super) fn new(hop_secs: f64, bands: usize) -> Self {
         Self {
+            heard: 0.0,
             short: vec![0.0; bands],
             long: vec![0.0; bands],
             short_share: step_share(hop_secs, 0.4),
@@ -102,15 +107,20 @@ impl Salience {
         power: &[f32],
         values: &mut [f32],
     ) {
+        if audible > 0.0 && self.heard * self.long_share < 1.0 {
+            self.heard += 1.0;
+        }
+        let mean = 1.0 / self.heard.max(1.0);
+        let (short_share, long_share) = (self.short_share.max(mean), self.long_share.max(mean));
         let mut ratio = 0.0;
         for ((short, long), power) in self.short.iter_mut().zip(&mut self.long).zip(power) {
             let now = loudness(*power);
-            *short += self.short_share * (now - *short);
-            *long += self.long_share * (now - *long);
+            *short += short_share * (now - *short);
+            *long += long_share * (now - *long);
             ratio += *short / long.max(least_loud).max(f32::MIN_POSITIVE);
         }
         ratio /= power.len().max(1) as f32;
-        let out = ((ratio * ratio - 1.0) / 3.0).clamp(0.0, 1.0);
+        let out = ((ratio * ratio - 1.0) / 2.0).clamp(0.0, 1.0);
         values[SALIENCE] = audible * self.value.follow(out);
     }
 }
