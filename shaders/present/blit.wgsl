@@ -11,11 +11,13 @@ struct Params {
     step: vec2<f32>,
     // Columns and rows of the picture.
     size: vec2<i32>,
-    // 0: fetch, 1: bilinear, 2: Catmull-Rom, 3: area. See `Filter`.
-    filter_kind: u32,
-    // 1 where the window's format applies the sRGB curve on writing.
-    linear_target: u32,
 }
+
+// 0: fetch, 1: bilinear, 2: Catmull-Rom, 3: area. See `Filter`. A constant of each pipeline, for an
+// adapter without branches (a software one) would compute all four for every pixel.
+override filter_kind: u32 = 0u;
+// Whether the window's format applies the sRGB curve on writing.
+override linear_target: bool = false;
 
 @group(0) @binding(0) var picture: texture_2d<f32>;
 @group(0) @binding(1) var linear_sampler: sampler;
@@ -107,7 +109,7 @@ fn shade(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     // Centre of this pixel, in texels.
     let at = (position.xy - params.origin) * params.step;
     var color: vec3<f32>;
-    switch params.filter_kind {
+    switch filter_kind {
         case 1u: {
             let uv = at / vec2<f32>(params.size);
             color = textureSampleLevel(picture, linear_sampler, uv, 0.0).rgb;
@@ -122,7 +124,7 @@ fn shade(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
             color = texel(vec2<i32>(floor(at)));
         }
     }
-    if params.linear_target == 1u {
+    if linear_target {
         color = to_linear(color);
     }
     return vec4<f32>(color, 1.0);

@@ -5,7 +5,7 @@ use crate::frame::Frame;
 
 /// How the picture is brought to its size in the window. The numbers are the shader's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(usize)]
 pub(super) enum Filter {
     /// Each pixel as it is.
     Fetch = 0,
@@ -18,6 +18,8 @@ pub(super) enum Filter {
 }
 
 impl Filter {
+    const ALL: [Self; 4] = [Self::Fetch, Self::Bilinear, Self::CatmullRom, Self::Area];
+
     /// The best one that this adapter can afford.
     pub(super) fn choose(picture: (u32, u32), place: Place, software: bool) -> Self {
         if picture == (place.width, place.height) {
@@ -39,8 +41,6 @@ struct Params {
     origin: [f32; 2],
     step: [f32; 2],
     size: [i32; 2],
-    filter_kind: u32,
-    linear_target: u32,
 }
 
 #[derive(Debug)]
@@ -49,14 +49,14 @@ struct Picture {
     bind_group: wgpu::BindGroup,
 }
 
-/// Pipeline, and the texture of the newest picture.
+/// Pipelines, and the texture of the newest picture.
 #[derive(Debug)]
 pub(super) struct Blitter {
-    pipeline: wgpu::RenderPipeline,
+    /// By [`Filter`].
+    pipelines: [wgpu::RenderPipeline; 4],
     layout: wgpu::BindGroupLayout,
     sampler: wgpu::Sampler,
     params: wgpu::Buffer,
-    linear_target: bool,
     largest_side: u32,
     picture: Option<Picture>,
 }
@@ -110,26 +110,36 @@ impl Blitter {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some("present/blit"),
-            layout: Some(&pipeline_layout),
-            vertex: wgpu::VertexState {
-                module: &module,
-                entry_point: Some("corner"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                buffers: &[],
-            },
-            primitive: wgpu::PrimitiveState::default(),
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            fragment: Some(wgpu::FragmentState {
-                module: &module,
-                entry_point: Some("shade"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                targets: &[Some(format.into())],
-            }),
-            multiview_mask: None,
-            cache: None,
+        let linear_target = f64::from(u8::from(format.is_srgb()));
+        let pipelines = Filter::ALL.map(|filter| {
+            let constants = [
+                ("filter_kind", f64::from(filter as u32)),
+                ("linear_target", linear_target),
+            ];
+            device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+                label: Some("present/blit"),
+                layout: Some(&pipeline_layout),
+                vertex: wgpu::VertexState {
+                    module: &module,
+                    entry_point: Some("corner"),
+                    compilation_options: wgpu::PipelineCompilationOptions::default(),
+                    buffers: &[],
+                },
+                primitive: wgpu::PrimitiveState::default(),
+                depth_stencil: None,
+                multisample: wgpu::MultisampleState::default(),
+                fragment: Some(wgpu::FragmentState {
+                    module: &module,
+                    entry_point: Some("shade"),
+                    compilation_options: wgpu::PipelineCompilationOptions {
+                        constants: &constants,
+                        ..wgpu::PipelineCompilationOptions::default()
+                    },
+                    targets: &[Some(format.into())],
+                }),
+                multiview_mask: None,
+                cache: None,
+            })
         });
         let sampler = device.create_sampler(&wgpu::SamplerDescriptor {
             label: Some("present/blit"),
@@ -144,11 +154,10 @@ impl Blitter {
             mapped_at_creation: false,
         });
         Self {
-            pipeline,
+            pipelines,
             layout,
             sampler,
             params,
-            linear_target: format.is_srgb(),
             largest_side: device.limits().max_texture_dimension_2d,
             picture: None,
         }
@@ -247,8 +256,6 @@ impl Blitter {
                 size.1 as f32 / place.height as f32,
             ],
             size: [size.0 as i32, size.1 as i32],
-            filter_kind: filter(size, place) as u32,
-            linear_target: self.linear_target.into(),
         };
         queue.write_buffer(&self.params, 0, bytemuck::bytes_of(&params));
         pass.set_viewport(
@@ -259,7 +266,7 @@ impl Blitter {
             0.0,
             1.0,
         );
-        pass.set_pipeline(&self.pipeline);
+        pass.set_pipeline(&self.pipelines[filter(size, place) as usize]);
         pass.set_bind_group(0, &picture.bind_group, &[]);
         pass.draw(0..3, 0..1);
     }
