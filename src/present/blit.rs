@@ -476,8 +476,6 @@ mod tests {
             ("origin", offset_of!(Params, origin)),
             ("step", offset_of!(Params, step)),
             ("size", offset_of!(Params, size)),
-            ("filter_kind", offset_of!(Params, filter_kind)),
-            ("linear_target", offset_of!(Params, linear_target)),
         ];
         assert_eq!(offsets, wanted);
         assert_eq!(*span as usize, size_of::<Params>());
