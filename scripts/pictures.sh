@@ -53,7 +53,7 @@ clusters() {
         ffmpeg -v error -y "${tiles[@]}" -filter_complex "hstack=3,scale=960:-2" "build/pictures-row${#rows[@]}.png"
         rows+=(-i "build/pictures-row${#rows[@]}.png")
     done
-    ffmpeg -v error -y "${rows[@]}" -filter_complex "vstack=$((${#rows[@]} / 2))" -frames:v 1 -q:v 4 docs/clusters.jpg
+    ffmpeg -v error -y "${rows[@]}" -filter_complex "vstack=$((${#rows[@]} / 2)),scale=720:-2" -frames:v 1 -q:v 6 docs/clusters.jpg
 }
 
 SEEDS=$(sed -n 's/^Favourite seeds: \([0-9, ]*\)\.$/\1/p' models/default/README.md | cut -d, -f1-7)
