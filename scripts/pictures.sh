@@ -50,7 +50,7 @@ clusters() {
     for layer in build/pictures-report/layer-*-cluster-0.png; do
         tiles=()
         for cluster in 0 1 2; do tiles+=(-i "${layer%0.png}$cluster.png"); done
-        ffmpeg -v error -y "${tiles[@]}" -filter_complex "hstack=3,scale=960:-2" "build/pictures-row${#rows[@]}.png"
+        ffmpeg -v error -y "${tiles[@]}" -filter_complex hstack=3 "build/pictures-row${#rows[@]}.png"
         rows+=(-i "build/pictures-row${#rows[@]}.png")
     done
     ffmpeg -v error -y "${rows[@]}" -filter_complex "vstack=$((${#rows[@]} / 2)),scale=720:-2" -frames:v 1 -q:v 6 docs/clusters.jpg

@@ -195,7 +195,7 @@ class Generator(nn.Module):
     def synthesis(self, w, size=None, fixed_noise=False):
         return self.coarse(w, size or self.size, fixed_noise)[1]
 
-    def windows(self, w, size, tops, lefts, side, whole=64, frozen=False):
+    def windows(self, w, size, tops, lefts, side, whole, frozen=False):
         """Of each picture at `size` the square of `side` at its own row and column, for the price of a
         part of the layers above the resolution `whole`; places and side are in pixels, multiples of
         size/whole. And the same squares at `whole`. With `frozen` no gradient goes below."""
