@@ -11,6 +11,7 @@ mod bends;
 mod cli;
 mod cluster;
 mod devices;
+mod evenness;
 mod glyphs;
 mod import;
 mod metric;

@@ -5,6 +5,7 @@
 //! and, without waiting, to the recorder. When a frame cannot be made, the last one stays.
 
 use crate::app::beats::Beats;
+use crate::app::evenness::Evenness;
 use crate::app::perform::Controls;
 use crate::app::recluster::{Recluster, Request};
 use crate::app::reload::{Reloads, Retired};
@@ -95,6 +96,7 @@ pub(crate) struct RenderThread {
     /// When the file was saved that the next frame is the first to show.
     saved: Option<SystemTime>,
     frame_times: VecDeque<f32>,
+    evenness: Evenness,
     /// How many of them are newer than the last numbers.
     fresh: usize,
     message: String,
@@ -128,6 +130,7 @@ impl RenderThread {
             blackout: false,
             seeds: now.map_or(0, |d| d.as_nanos() as u64),
             frame_times: VecDeque::with_capacity(TIMES_KEPT),
+            evenness: Evenness::default(),
             fresh: 0,
             message: String::new(),
             errors: VecDeque::with_capacity(ERRORS_KEPT),
@@ -148,8 +151,12 @@ impl RenderThread {
             self.take_reloads();
             self.take_commands();
             let now = Instant::now();
-            let dt_secs = (now - last_frame).as_secs_f32().min(LONGEST_STEP_SECS);
+            let since_last = now - last_frame;
+            let dt_secs = since_last.as_secs_f32().min(LONGEST_STEP_SECS);
             last_frame = now;
+            if self.index > 0 {
+                self.evenness.count(since_last);
+            }
             self.take_controls(dt_secs);
             self.make_frame(dt_secs);
             if let Some(age) = self.saved.take().and_then(|saved| saved.elapsed().ok()) {
@@ -174,9 +181,10 @@ impl RenderThread {
             recorder: self.outputs.recorder,
             recording_failed: self.recording_failed,
             summary: format!(
-                "{} frames in {secs:.1} s, {:.1} fps; {} could not be made; sound: {}",
+                "{} frames in {secs:.1} s, {:.1} fps; {}; {} could not be made; sound: {}",
                 self.index,
                 self.index as f64 / secs,
+                self.evenness,
                 self.failed_frames,
                 self.inputs.sound.status()
             ),

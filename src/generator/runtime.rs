@@ -120,6 +120,9 @@ impl Runtime {
                 GlobalThreadPoolOptions::default()
                     .with_intra_threads(threads)
                     .and_then(|o| o.with_inter_threads(1))
+                    // A thread that waits for work in a loop gains the network nothing measurable and takes a
+                    // core from the window, the encoder and the analysis (docs/performance.md).
+                    .and_then(|o| o.with_spin_control(false))
                     .map_err(pool)?,
             )
             .build()
