@@ -20,15 +20,7 @@ pub(crate) fn folder(
     ort_lib: Option<&Path>,
 ) -> anyhow::Result<PathBuf> {
     match asked.or(scene) {
-        Some(path) if path.is_dir() => {
-            // The bundled model's folder has its checkpoint alone.
-            let checkpoint = path.join("checkpoint.pt");
-            if path.join(MANIFEST_FILE).is_file() || !checkpoint.is_file() {
-                Ok(path.to_path_buf())
-            } else {
-                cached_import(&checkpoint, ort_lib)
-            }
-        }
+        Some(path) if path.is_dir() => in_folder(path, ort_lib),
         Some(path) if path.is_file() => cached_import(path, ort_lib),
         Some(path) => bail!("{}: no such model folder or checkpoint", path.display()),
         None => default_model(ort_lib),
@@ -49,13 +41,21 @@ pub(crate) fn bundled(relative: &str) -> Option<PathBuf> {
 }
 
 fn default_model(ort_lib: Option<&Path>) -> anyhow::Result<PathBuf> {
-    if let Some(folder) = bundled("models/default").filter(|f| f.join(MANIFEST_FILE).is_file()) {
-        return Ok(folder);
-    }
-    let Some(checkpoint) = bundled("models/default/checkpoint.pt") else {
+    let Some(folder) = bundled("models/default") else {
         bail!("no model: give --model DIR, made by `bendwave import CHECKPOINT --out DIR`");
     };
-    cached_import(&checkpoint, ort_lib)
+    in_folder(&folder, ort_lib)
+}
+
+/// The folder, or what is imported from the checkpoint in it where that is all it has: so the model is that
+/// comes along.
+fn in_folder(folder: &Path, ort_lib: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let checkpoint = folder.join("checkpoint.pt");
+    if folder.join(MANIFEST_FILE).is_file() || !checkpoint.is_file() {
+        Ok(folder.to_path_buf())
+    } else {
+        cached_import(&checkpoint, ort_lib)
+    }
 }
 
 /// Imports a checkpoint into the user's cache, under its hash; the second time it is there.
