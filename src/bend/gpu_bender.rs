@@ -13,9 +13,10 @@
 //! makes anew each time is the command encoder with its passes, and the bookkeeping of mappings.
 
 use super::BendError;
-use super::chain::{Chain, Job, Step, heaviest};
-use super::cpu::clean;
-use super::kernel::{self, PASSES, Pass, Writes};
+use super::chain::{Chain, heaviest};
+use super::gpu_buffers::{Buffers, FLOAT, Sizes, Staging};
+use super::gpu_work::Work;
+use super::kernel::PASSES;
 use super::memory::{FrameTime, Memory};
 use super::shaders::ShaderSources;
 use super::spec::{Bend, Reads};
@@ -53,11 +54,6 @@ const SCRATCH_BYTES: usize = 64 << 20;
 /// Bytes of channels that go in one part on a GPU with its own memory: enough to keep it busy.
 const PART_BYTES: usize = 8 << 20;
 
-/// Values cleaned at a time on their way up: stays in the first-level cache.
-const BLOCK: usize = 1024;
-
-const FLOAT: usize = size_of::<f32>();
-
 /// See [`super::Bender::gpu`].
 #[derive(Debug)]
 pub struct GpuBender {
@@ -82,47 +78,6 @@ pub struct GpuBender {
     remembered: wgpu::Buffer,
 }
 
-/// What one submission does. Keeps its memory.
-#[derive(Debug, Default)]
-struct Work {
-    dispatches: Vec<Dispatch>,
-    /// `stride` bytes for each dispatch.
-    uniforms: Vec<u8>,
-    /// Weights of all steps, then slot and one more word for each job of all dispatches.
-    lists: Vec<u32>,
-    /// In which of the two buffers each slot is.
-    sides: Vec<usize>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Dispatch {
-    pass: &'static Pass,
-    /// The buffer that it reads.
-    side: usize,
-    planes: u32,
-}
-
-/// Buffers for up to a number of bytes each.
-#[derive(Debug)]
-struct Buffers {
-    sizes: Sizes,
-    /// Parts take turns with them.
-    staging: [Staging; 2],
-    uniforms: wgpu::Buffer,
-    lists: wgpu::Buffer,
-    maps: [wgpu::Buffer; 2],
-    /// Reading the first of `maps`, reading the second.
-    groups: [wgpu::BindGroup; 2],
-}
-
-/// Buffers between host and GPU.
-#[derive(Debug)]
-struct Staging {
-    /// Mapped between parts: uniforms, then lists, then maps.
-    upload: wgpu::Buffer,
-    download: wgpu::Buffer,
-}
-
 /// A part that the GPU works on.
 #[derive(Clone, Debug)]
 struct Part {
@@ -131,15 +86,6 @@ struct Part {
     /// Which of [`Buffers::staging`].
     staging: usize,
     submission: wgpu::SubmissionIndex,
-}
-
-/// Bytes of each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sizes {
-    uniforms: usize,
-    lists: usize,
-    maps: usize,
-    scratch: usize,
 }
 
 impl GpuBender {
@@ -611,298 +557,6 @@ fn memory_buffer(gpu: &Gpu, bytes: usize) -> wgpu::Buffer {
         usage: Usage::STORAGE | Usage::COPY_DST,
         mapped_at_creation: false,
     })
-}
-
-/// Set in a job's second word when that slot is in the other buffer.
-const OTHER_SIDE: u32 = 1 << 31;
-
-impl Work {
-    /// Turns the steps, as far as they touch the slots in `window`, into dispatches.
-    fn plan(&mut self, chain: &Chain, window: &Range<usize>, stride: usize, scratch: usize) {
-        self.dispatches.clear();
-        self.uniforms.clear();
-        self.lists.clear();
-        self.lists.extend(chain.taps().iter().map(|t| t.to_bits()));
-        self.sides.clear();
-        self.sides.resize(window.len(), 0);
-        for step in chain.steps() {
-            let jobs = chain.jobs(step, window.clone());
-            // A dispatch reads one side and writes the other.
-            let first = self.lists.len();
-            let passes = passes(step, scratch);
-            for side in 0..2 {
-                let first = self.lists.len();
-                self.list(step, side, jobs, window.start);
-                self.dispatch(step, passes, side, first, stride, scratch);
-            }
-            if turns(passes) % 2 == 1 {
-                for job in self.lists[first..].chunks_exact(2) {
-                    self.sides[job[0] as usize] ^= 1;
-                }
-            }
-        }
-    }
-
-    /// Lists the jobs whose maps are on this side.
-    fn list(&mut self, step: &Step, side: usize, jobs: &[Job], start: usize) {
-        let start = start as u32;
-        for job in jobs {
-            let slot = job.slot - start;
-            if self.sides[slot as usize] != side {
-                continue;
-            }
-            let more = if step.reads == Reads::Partners {
-                // Sides turn after both dispatches, and the old values stay where they were.
-                let other = self.sides[(job.more - start) as usize] != side;
-                (job.more - start) | if other { OTHER_SIDE } else { 0 }
-            } else {
-                job.more
-            };
-            self.lists.extend([slot, more]);
-        }
-    }
-
-    /// Adds the passes for the jobs from place `first` of the list.
-    fn dispatch(
-        &mut self,
-        step: &Step,
-        passes: &[&'static Pass],
-        side: usize,
-        first: usize,
-        stride: usize,
-        scratch: usize,
-    ) {
-        let u = &step.uniform;
-        let planes = (self.lists.len() - first) / 2;
-        let needed = u.levels as usize * (u.size[0] * u.size[1]) as usize;
-        let at_once = match passes[0].writes {
-            Writes::Levels => scratch / needed,
-            Writes::Maps => planes,
-        };
-        for start in (0..planes).step_by(at_once.max(1)) {
-            let mut side = side;
-            for &pass in passes {
-                let levels = match pass.writes {
-                    Writes::Levels => u.levels,
-                    Writes::Maps => 1,
-                };
-                for level in (0..levels).step_by(2) {
-                    let uniform = BendUniform {
-                        first_job: (first + 2 * start) as u32,
-                        level,
-                        ..*u
-                    };
-                    let at = self.uniforms.len();
-                    self.uniforms.resize(at + stride, 0);
-                    self.uniforms[at..][..size_of::<BendUniform>()]
-                        .copy_from_slice(bytemuck::bytes_of(&uniform));
-                    self.dispatches.push(Dispatch {
-                        pass,
-                        side,
-                        planes: at_once.min(planes - start) as u32,
-                    });
-                }
-                side = (side + turns(&[pass])) % 2;
-            }
-        }
-    }
-}
-
-/// The passes of a step, with room for so many floats of levels.
-fn passes(step: &Step, scratch: usize) -> &'static [&'static Pass] {
-    let u = &step.uniform;
-    let needed = u.levels as usize * (u.size[0] * u.size[1]) as usize;
-    if needed > scratch {
-        return kernel::EXTREMUM.passes;
-    }
-    step.kernel.passes
-}
-
-/// How often passes turn the sides.
-fn turns(passes: &[&Pass]) -> usize {
-    passes.iter().filter(|p| p.writes == Writes::Maps).count()
-}
-
-impl Sizes {
-    fn max(self, other: Self) -> Self {
-        Self {
-            uniforms: self.uniforms.max(other.uniforms),
-            lists: self.lists.max(other.lists),
-            maps: self.maps.max(other.maps),
-            scratch: self.scratch.max(other.scratch),
-        }
-    }
-
-    const fn holds(self, other: Self) -> bool {
-        self.uniforms >= other.uniforms
-            && self.lists >= other.lists
-            && self.maps >= other.maps
-            && self.scratch >= other.scratch
-    }
-
-    /// Where lists, maps and the end are in the upload buffer.
-    const fn offsets(self) -> [usize; 3] {
-        let lists = self.uniforms;
-        let maps = lists + self.lists;
-        [lists, maps, maps + self.maps]
-    }
-}
-
-impl Buffers {
-    fn new(gpu: &Gpu, layout: &wgpu::BindGroupLayout, memory: &wgpu::Buffer, sizes: Sizes) -> Self {
-        let buffer = |label, size: usize, usage, mapped_at_creation| {
-            gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size: size as u64,
-                usage,
-                mapped_at_creation,
-            })
-        };
-        let [.., total] = sizes.offsets();
-        let map_usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
-        let uniforms = buffer(
-            "bend uniforms",
-            sizes.uniforms,
-            Usage::UNIFORM | Usage::COPY_DST,
-            false,
-        );
-        let lists = buffer(
-            "bend lists",
-            sizes.lists,
-            Usage::STORAGE | Usage::COPY_DST,
-            false,
-        );
-        let maps = [
-            buffer("bend maps, even", sizes.maps, map_usage, false),
-            buffer("bend maps, odd", sizes.maps, map_usage, false),
-        ];
-        let scratch = buffer(
-            "bend levels",
-            sizes.scratch.max(FLOAT),
-            Usage::STORAGE,
-            false,
-        );
-        let group = |from: usize| {
-            let entry = |binding, resource| wgpu::BindGroupEntry { binding, resource };
-            gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("bend"),
-                layout,
-                entries: &[
-                    entry(
-                        0,
-                        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                            buffer: &uniforms,
-                            offset: 0,
-                            size: NonZeroU64::new(size_of::<BendUniform>() as u64),
-                        }),
-                    ),
-                    entry(1, lists.as_entire_binding()),
-                    entry(2, maps[from].as_entire_binding()),
-                    entry(3, maps[1 - from].as_entire_binding()),
-                    entry(4, memory.as_entire_binding()),
-                    entry(5, scratch.as_entire_binding()),
-                ],
-            })
-        };
-        let staging = || Staging {
-            upload: buffer(
-                "bend upload",
-                total,
-                Usage::MAP_WRITE | Usage::COPY_SRC,
-                true,
-            ),
-            download: buffer(
-                "bend download",
-                sizes.maps,
-                Usage::MAP_READ | Usage::COPY_DST,
-                false,
-            ),
-        };
-        Self {
-            groups: [group(0), group(1)],
-            staging: [staging(), staging()],
-            uniforms,
-            lists,
-            maps,
-            sizes,
-        }
-    }
-
-    /// Writes tables and chosen channels to the upload buffer and hands it to the GPU.
-    fn fill(
-        &self,
-        staging: usize,
-        work: &Work,
-        channels: &[u32],
-        plane: usize,
-        data: &[f32],
-    ) -> Result<(), GpuError> {
-        let [lists, maps, _] = self.sizes.offsets();
-        let upload = &self.staging[staging].upload;
-        let mut view = upload
-            .get_mapped_range_mut(..)
-            .map_err(|e| GpuError::Failed(e.to_string()))?;
-        view.slice(..work.uniforms.len())
-            .copy_from_slice(&work.uniforms);
-        let list_bytes: &[u8] = bytemuck::cast_slice(&work.lists);
-        view.slice(lists..lists + list_bytes.len())
-            .copy_from_slice(list_bytes);
-        let mut room = view.slice(maps..);
-        let mut block = [0.0; BLOCK];
-        let mut at = 0;
-        for &channel in channels {
-            let map = &data[channel as usize * plane..][..plane];
-            for values in map.chunks(BLOCK) {
-                let block = &mut block[..values.len()];
-                for (out, &x) in block.iter_mut().zip(values) {
-                    *out = clean(x);
-                }
-                let bytes: &[u8] = bytemuck::cast_slice(block);
-                room.slice(at..at + bytes.len()).copy_from_slice(bytes);
-                at += bytes.len();
-            }
-        }
-        drop(view);
-        upload.unmap();
-        Ok(())
-    }
-
-    fn encode_upload(&self, staging: usize, encoder: &mut wgpu::CommandEncoder, used: Sizes) {
-        let [lists, maps, _] = self.sizes.offsets();
-        let upload = &self.staging[staging].upload;
-        for (from, to, bytes) in [
-            (0, &self.uniforms, used.uniforms),
-            (lists, &self.lists, used.lists),
-            (maps, &self.maps[0], used.maps),
-        ] {
-            encoder.copy_buffer_to_buffer(upload, from as u64, to, 0, bytes as u64);
-        }
-    }
-
-    /// Collects the slots that were changed from both sides, neighbours together.
-    fn encode_download(
-        &self,
-        staging: usize,
-        encoder: &mut wgpu::CommandEncoder,
-        sides: &[usize],
-        changes: &[bool],
-        plane: usize,
-    ) {
-        let mut start = 0;
-        while start < sides.len() {
-            let alike =
-                |slot: &usize| (sides[*slot], changes[*slot]) == (sides[start], changes[start]);
-            let count = (start..sides.len()).take_while(alike).count();
-            if changes[start] {
-                let at = (start * plane) as u64;
-                let bytes = (count * plane) as u64;
-                let from = &self.maps[sides[start]];
-                let download = &self.staging[staging].download;
-                encoder.copy_buffer_to_buffer(from, at, download, at, bytes);
-            }
-            start += count;
-        }
-    }
 }
 
 #[cfg(test)]

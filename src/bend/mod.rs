@@ -16,6 +16,8 @@ pub mod clusters;
 pub mod cpu;
 mod cpu_bender;
 mod gpu_bender;
+mod gpu_buffers;
+mod gpu_work;
 pub mod kernel;
 pub mod mask;
 mod memory;

@@ -6,6 +6,7 @@
 
 mod aspect;
 mod chain;
+mod files;
 pub mod latent;
 pub mod manifest;
 mod noise;
@@ -17,7 +18,8 @@ mod runtime;
 mod whole;
 
 pub use aspect::{Aspect, Fill};
-pub use chain::{Generator, GeneratorError, RunOptions, check_folder};
+pub use chain::{Generator, GeneratorError, RunOptions};
+pub use files::check_folder;
 pub use noise::NoiseMode;
 pub use provider::{Provider, ProviderChoice, ProviderReport};
 pub use runs::{BoundRuns, RunMaker, RunPlan, Runs};
