@@ -97,6 +97,8 @@ fn sound_and_midi_reach_the_picture_in_the_window() {
             text(&mapping),
             "--record",
             text(&video),
+            "--record-size",
+            "96x64",
             "--provider",
             "cpu",
             "--osc",
@@ -212,7 +214,7 @@ fn sound_and_midi_reach_the_picture_in_the_window() {
             "-v",
             "error",
             "-show_entries",
-            "stream=codec_type,duration",
+            "stream=codec_type,width,height,duration",
             "-of",
             "csv=p=0",
             text(&video),
@@ -225,8 +227,9 @@ fn sound_and_midi_reach_the_picture_in_the_window() {
             .lines()
             .find(|l| l.starts_with(kind))
             .unwrap_or_else(|| panic!("no {kind}: {streams} {}", log()));
-        line.split(',').nth(1).unwrap().parse().unwrap()
+        line.rsplit(',').next().unwrap().parse().unwrap()
     };
+    assert!(streams.contains("video,96,64,"), "{streams}");
     assert!(
         secs("video") > 2.0 && (secs("video") - secs("audio")).abs() < 1.0,
         "{streams}"

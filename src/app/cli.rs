@@ -298,6 +298,9 @@ pub(crate) struct PerformArgs {
     /// Frames per second of a recording
     #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=240))]
     pub(crate) record_fps: u32,
+    /// Size of a recording; the picture keeps its shape [default: the model's]
+    #[arg(long, value_name = "WxH", value_parser = parse_size, requires = "record")]
+    pub(crate) record_size: Option<(u32, u32)>,
     /// Highest number of frames made in a second
     #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) fps: u32,

@@ -62,6 +62,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
     let recorder = match &args.record {
         Some(path) => {
             let mut settings = RecordSettings::live(path, width, height, args.record_fps, 0);
+            settings.size = args.record_size;
             if sound.is_sounding() {
                 settings.audio = AudioTrack::Live {
                     samples: tapped,
