@@ -3,11 +3,12 @@
 
     python3 scripts/ear_tracks.py --out /tmp/tracks
 
-- Accompaniments of MMA's library (Debian's `mma`), one for each style in four, with chords, tempi and
-  tempo changes drawn here, and nonsense rhythms of any instruments, played by fluidsynth with soundfonts
-  that are not the one of the reported set (timgm6mb-soundfont, opl3-soundfont,
-  musescore-general-soundfont-small), with tilted spectra, some clipped and some noisy;
-- the music of Freedoom (Debian's `freedoom`);
+- Accompaniments of MMA's libraries (Debian's `mma`), up to two for each style in four, with chords, tempi
+  and tempo changes drawn here, most with a melody over them, some without drums or other voices; and
+  rhythms that no style has; played by fluidsynth with soundfonts that are not the one of the reported set
+  (timgm6mb-soundfont, opl3-soundfont, csound-soundfont, musescore-general-soundfont-small), with tilted
+  spectra, some clipped, some with echo;
+- the music of Freedoom and Planet Blupi (Debian's `freedoom`, `planetblupi-music-midi`);
 - `xtask listening-set --set training`;
 - clicks, beeps, held notes with vibrato, noise.
 
@@ -22,19 +23,24 @@ import re
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from evaluate_ears import midi_truth
 
-LIBRARY = "/usr/share/mma/lib/stdlib/*.mma"
-FONTS = [
-    "/usr/share/sounds/sf2/TimGM6mb.sf2",
-    "/usr/share/sounds/sf2/OPL-3_FM_128M.sf2",
-    "/usr/share/sounds/sf3/MuseScore_General_Lite.sf3",
-]
+LIBRARY = "/usr/share/mma/lib/*/*.mma"
+BLUPI = "/usr/share/planetblupi/music/*.mid"
+# With how often each is used.
+FONTS = {
+    "/usr/share/sounds/sf2/TimGM6mb.sf2": 5,
+    "/usr/share/sounds/sf2/OPL-3_FM_128M.sf2": 2,
+    "/usr/share/sounds/sf2/sf_GMbank.sf2": 3,
+    "/usr/share/sounds/sf3/MuseScore_General_Lite.sf3": 0.4,
+}
 WADS = ["/usr/share/games/doom/freedoom1.wad", "/usr/share/games/doom/freedoom2.wad"]
+TRACK_SECS = 24
 CHORDS = [
     "C Am F G", "Am F C G", "C F C G7", "Dm7 G7 CM7 A7", "Cm Ab Eb Bb", "Em C G D", "C7 F7 C7 G7",
     "Am Dm E7 Am", "C Em F Fm", "Bb F Gm Eb", "D A Bm G", "Cm7 Fm7 Bb7 EbM7", "A A D E", "Gm Gm Eb D7",
@@ -45,53 +51,147 @@ JAZZ = re.compile("swing|jazz|jive|foxtrot|samba|bossa|twist|ragtime|march", re.
 
 
 def tempo_of(style, dice):
-    for pattern, low, high in ((SLOW, 60, 105), (FAST, 140, 200), (JAZZ, 90, 190)):
+    for pattern, low, high in ((SLOW, 60, 105), (FAST, 140, 205), (JAZZ, 90, 200)):
         if pattern.search(style):
             return dice.uniform(low, high)
-    return dice.uniform(72, 160)
+    return dice.uniform(68, 168)
 
 
 def accompaniments(out, dice):
     """MIDI files made by mma."""
-    for path in sorted(glob.glob(LIBRARY)):
+    for path in dice.sample(sorted(glob.glob(LIBRARY)), len(glob.glob(LIBRARY))):
         text, style = open(path, errors="replace").read(), os.path.basename(path)[:-4]
         if not re.search(r"^\s*Time\s+4\b", text, re.M | re.I) or style.startswith(("none", "metronome")):
             continue
-        grooves = re.findall(r"^\s*DefGroove\s+(\S+)", text, re.M | re.I)
+        grooves = sorted(set(re.findall(r"^\s*DefGroove\s+(\S+)", text, re.M | re.I)))
         grooves = [g for g in grooves if not re.search("intro|end|fill", g, re.I)] or grooves
-        for groove in [dice.choice(grooves)]:
-            bpm, midi = tempo_of(style, dice), f"{out}/mma-{groove.lower()}.mid"
-            chords = dice.choice(CHORDS).split()
-            bars = int(36 * bpm / 240) + 2
-            lines = [f"Tempo {bpm:.1f}", f"Groove {groove}"]
-            change = dice.randrange(5)
+        for groove in dice.sample(grooves, min(2, len(grooves))):
+            bpm, chords = tempo_of(style, dice), dice.choice(CHORDS).split()
+            library = os.path.basename(os.path.dirname(path))
+            midi = f"{out}/mma-{library}-{re.sub('[^a-z0-9]', '', groove.lower())}.mid"
+            bars = int(TRACK_SECS * bpm / 240) + 2
+            lines = [f"Tempo {bpm:.1f}", f"Use {path}", f"Groove {groove}"]
+            change, rhythm = dice.randrange(6), dice.choice([1, 1, 1, 2, 2, 0.5])
+            played = []
             for bar in range(bars):
                 if bar == bars // 2 and change == 0:
                     lines.append(f"Tempo {bpm * dice.choice([0.88, 1.12]):.1f} 16")
                 if bar == bars // 2 and change == 1:
                     lines.append(f"Tempo {bpm * dice.choice([0.9, 1.1]):.1f}")
-                lines.append(f"{bar + 1} {chords[bar % 4]}")
+                halves = [chords[int((bar + half) / rhythm) % len(chords)] for half in (0, 0.5)]
+                played.append(halves)
+                lines.append(f"{bar + 1} {halves[0]}" + (f" / {halves[1]}" if halves[0] != halves[1] else ""))
             source = midi[:-4] + ".mma"
             with open(source, "w") as file:
                 file.write("\n".join(lines) + "\n")
             done = subprocess.run(["mma", "-f", midi, source], capture_output=True, text=True)
             if done.returncode == 0 and os.path.exists(midi):
+                arrange(midi, played, dice)
                 yield midi
             else:
                 print(f"left out: {groove}: {done.stdout.strip()[-200:]}", file=sys.stderr)
+
+
+def tones_of(chord):
+    """Notes of a chord's name, as steps above C."""
+    root = "C D EF G A B".index(chord[0]) + chord[1:2].count("#") - chord[1:2].count("b")
+    kind = chord[1 + (chord[1:2] in ("#", "b")) :]
+    third = 3 if kind.startswith("m") else 4
+    return [root, root + third, root + 7, *([root + (11 if "M7" in kind else 10)] if "7" in kind else [])]
+
+
+def melody(played, quarter, dice):
+    """(tick, length, note) of a tune over chords, one for each half bar: a motif of two bars comes again."""
+    steps = dice.choice([8, 8, 8, 16, 16, 12])
+    on, off, between = dice.choice([(0.8, 0.4, 0.1), (0.6, 0.6, 0.2), (0.5, 0.2, 0), (0.3, 0.6, 0.3), (0.9, 0.8, 0.5)])
+    chance = [on if 4 * s % steps == 0 else off if 8 * s % steps == 0 else between for s in range(steps)]
+    motif = [dice.random() < c for _ in range(2) for c in chance]
+    other = [dice.random() < c for _ in range(2) for c in chance]
+    way = [dice.choice([-2, -1, -1, 0, 1, 1, 2]) for _ in motif]
+    high, degree, notes = dice.choice([60, 67, 72, 76]), dice.randrange(3), []
+    hold, swing = dice.uniform(0.4, 1.3), dice.choice([0, 0, 0.33]) if steps == 8 else 0
+    for bar, halves in enumerate(played):
+        line = other if bar % 8 in (6, 7) else motif
+        if bar % 16 >= 12 and dice.random() < 0.3:
+            continue
+        for step in range(steps):
+            at = bar % 2 * steps + step
+            if line[at]:
+                tones = tones_of(halves[2 * step // steps])
+                degree = max(-4, min(6, degree + way[at]))
+                note = high + tones[degree % len(tones)] + 12 * (degree // len(tones))
+                late = swing / 2 if swing and step % 2 else 0
+                tick = int(quarter * 4 * (bar + (step + late) / steps)) + max(0, int(dice.gauss(0, quarter / 120)))
+                notes.append((tick, int(hold * 4 * quarter / steps), min(100, max(36, note))))
+    return notes
+
+
+def arrange(path, played, dice):
+    """Adds a melody to a MIDI file, and takes drums or other voices away, from all of it or a part."""
+    import mido
+
+    midi = mido.MidiFile(path)
+    quarter = midi.ticks_per_beat
+    used = {e.channel for track in midi.tracks for e in track if e.type == "note_on"}
+    silent = {c for c in used if dice.random() < (0.2 if c == 9 else 0.12)}
+    silent = set() if silent == used else silent
+    start = 4 * quarter * dice.randrange(2, len(played))
+    gap = range(start, start + 4 * quarter * dice.choice([2, 4])) if dice.random() < 0.25 else range(0)
+    for track in midi.tracks:
+        now = 0
+        for event in track:
+            now += event.time
+            if event.type == "note_on" and (event.channel in silent or (event.channel == 9 and now in gap)):
+                event.velocity = 0
+    free = [c for c in range(16) if c != 9 and c not in used]
+    for channel in free[: dice.choice([0, 1, 1, 1, 2])]:
+        track = mido.MidiTrack([mido.Message("program_change", channel=channel, program=dice.randrange(0, 104))])
+        loud, now, events = dice.randint(55, 115), 0, []
+        for tick, length, note in melody(played, quarter, dice):
+            events += [(tick, note, min(127, loud + dice.randint(-12, 12))), (tick + length, note, 0)]
+        for tick, note, velocity in sorted(events, key=lambda e: (e[0], e[2])):
+            track.append(mido.Message("note_on", channel=channel, note=note, velocity=velocity, time=tick - now))
+            now = tick
+        midi.tracks.append(track)
+    midi.save(path)
+
+
+def beaten(text):
+    """Sixteenths of a bar: x where something is struck."""
+    return [c == "x" for c in text.replace(" ", "")]
+
+
+# Rhythms whose bass or chords lie beside the beat.
+FEELS = [
+    {name: beaten(text) for name, text in feel.items()}
+    for feel in (
+        {"kick": "x... x... x... x...", "bass": "..x. ..x. ..x. ..x.", "hat": "..x. ..x. ..x. ..x.", "snare": ".... x... .... x..."},
+        {"kick": "x... x... x... x...", "bass": "..xx ..xx ..xx ..xx", "hat": "x.x. x.x. x.x. x.x."},
+        {"kick": "x..x x..x x..x x..x", "bass": "x..x x..x x..x x..x", "snare": "x..x ..x. ..x. x...", "hat": "x.x. x.x. x.x. x.x.", "chord": "x..x ..x. .x.. x..."},
+        {"bass": "x... .... x... ....", "chord": "..x. ..x. ..x. ..x.", "kick": ".... .... x... ....", "snare": ".... .... x... ....", "hat": "x.x. x.x. x.x. x.x."},
+        {"bass": "x... x... x... x...", "chord": "..x. ..x. ..x. ..x.", "snare": "..x. ..x. ..x. ..x.", "kick": "x... .... x... ...."},
+        {"bass": "x..x ..x. x..x ..x.", "kick": "x..x ..x. x..x ..x.", "snare": ".... x... .... x...", "hat": "x.x. x.x. x.x. x.x."},
+        {"bass": "...x ..x. ...x ..x.", "chord": "x..x ..x. ..x. x...", "snare": "..x. x... x..x ..x.", "hat": "xxxx xxxx xxxx xxxx"},
+        {"kick": "x... ..x. ..x. ....", "snare": ".... x..x .x.. x..x", "hat": "x.x. x.x. x.x. x.x.", "bass": "x..x .... ..x. ..x."},
+        {"kick": "x... .... .... ....", "snare": ".... .... x... ....", "hat": "x.x. x.x. x.x. x.x.", "bass": "x... .... ..x. x..."},
+        {"kick": "x..x ..x. x..x ..x.", "snare": "...x ..x. ...x ..x.", "hat": "x.xx x.xx x.xx x.xx", "bass": "x..x ..x. x..x ..x."},
+        {"bass": "x... x... x... x...", "hat": "x... x.x. x... x.x.", "snare": ".... x... .... x...", "chord": "..x. ...x ..x. ...x"},
+        {"bass": "x... .... x... ....", "chord": ".... x... .... x...", "hat": ".... x... .... x..."},
+    )
+]
 
 
 def nonsense(out, dice):
     """Rhythms that no style has, by any instruments of General MIDI."""
     import mido
 
-    for number in range(48):
-        bpm, midi = dice.uniform(62, 195), mido.MidiFile(ticks_per_beat=480)
+    for number in range(90):
+        bpm, midi = dice.uniform(60, 205), mido.MidiFile(ticks_per_beat=480)
         track, events = mido.MidiTrack(), []
         midi.tracks.append(track)
         track.append(mido.MetaMessage("set_tempo", tempo=int(60e6 / bpm)))
         track.append(mido.MetaMessage("time_signature", numerator=4, denominator=4))
-        bars = int(36 * bpm / 240) + 2
+        bars = int(TRACK_SECS * bpm / 240) + 2
         steps = dice.choice([16, 16, 16, 12])
         swing = dice.choice([0, 0, 0.2, 0.33]) if steps == 16 and bpm < 130 else 0
         # How likely a note is on the beat, on the eighth, and between.
@@ -103,8 +203,11 @@ def nonsense(out, dice):
         back = dice.choice([[1, 3], [1, 3], [1, 3], [2], [2], [0, 1, 2, 3], []])
         snare = [dice.random() < 0.06 or (4 * s % steps == 0 and 4 * s // steps in back) for s in range(steps)]
         hat = [dice.random() < p for p in dice.choice([odds(1, 1, 0), odds(1, 1, 1), odds(0, 1, 0), odds(1, 0.2, 0.2)])]
+        drummed = dice.random() < 0.8
+        feel = dice.choice(FEELS) if steps == 16 and dice.random() < 0.5 else {}
+        kick, snare, hat = (feel.get(n) or line for n, line in (("kick", kick), ("snare", snare), ("hat", hat)))
         drums = [(kick, [36, 35]), (snare, [38, 40, 37, 39]), (hat, [42, 46, 51, 70, 44])]
-        lines = [(9, line, dice.choice(notes)) for line, notes in drums if dice.random() < 0.9]
+        lines = [(9, line, dice.choice(notes)) for line, notes in drums if drummed and dice.random() < 0.9]
         roots = [dice.choice([0, 5, 7, 9, 2, 4]) for _ in range(4)]
         parts = []
         for channel, low, chance in ((0, 36, 0.9), (1, 60, 0.7), (2, 72, 0.5)):
@@ -112,7 +215,9 @@ def nonsense(out, dice):
                 program = dice.randrange(32, 40) if channel == 0 else dice.randrange(0, 96)
                 track.append(mido.Message("program_change", channel=channel, program=program))
                 pattern = [dice.random() < p for p in odds(*dice.choice([(0.6, 0.4, 0.1), (0.3, 0.7, 0.2), (0.8, 0.1, 0)]))]
-                parts.append((channel, low, pattern))
+                parts.append((channel, low, feel.get(("bass", "chord", "")[channel]) or pattern))
+        # In off-beat rhythms the one is not always struck.
+        struck = 0.2 if feel else 0.7
         silent = range(bars // 2, bars // 2 + (4 if dice.random() < 0.3 else 0))
         loud = {channel: dice.randint(60, 115) for channel in (0, 1, 2, 9)}
         for bar in range(bars):
@@ -125,7 +230,7 @@ def nonsense(out, dice):
                     if line[step] and bar not in silent:
                         events.append((tick, 60, channel, note))
                 for channel, low, line in parts:
-                    if line[step] or (step == 0 and dice.random() < 0.7):
+                    if line[step] or (step == 0 and dice.random() < struck):
                         for up in ([0] if channel == 0 else [0, 4, 7] if channel == 1 else [dice.choice([0, 4, 7, 12])]):
                             events.append((tick, 240 if channel else 200, channel, low + root + up))
         stream = []
@@ -158,6 +263,11 @@ def lumps(out):
                 yield path
 
 
+def games(_):
+    """MIDI files of games, as they are."""
+    yield from sorted(glob.glob(BLUPI))
+
+
 def effects(dice):
     """What a master does to the sound, for ffmpeg."""
     chain = [f"bass=g={dice.uniform(-8, 8):.1f}:f=150", f"treble=g={dice.uniform(-8, 8):.1f}:f=4000"]
@@ -171,8 +281,7 @@ def effects(dice):
     return ",".join(chain)
 
 
-def play(midi, secs, font, effect):
-    wav = midi[:-4] + ".wav"
+def play(midi, wav, secs, font, effect):
     player = subprocess.Popen(
         ["fluidsynth", "-ni", "-r", "48000", "-g", "0.5", "-O", "s16", "-T", "raw", "-F", "-", font, midi],
         stdout=subprocess.PIPE,
@@ -183,6 +292,21 @@ def play(midi, secs, font, effect):
     player.stdout.close()
     player.kill()
     player.wait()
+
+
+def record(midi, wav, font, effect):
+    """A track and its truth, where it has one and is not there yet."""
+    if os.path.exists(wav[:-4] + ".json"):
+        return
+    truth = midi_truth(midi, on_grid=0.0 if "mma-" in midi else 0.9)
+    if truth is not None and len(truth["beats_secs"]) >= 16:
+        secs = min(TRACK_SECS, truth["beats_secs"][-1] + 1)
+        play(midi, wav, secs, font, effect)
+        truth["bpm"] = [bpm for bpm, beat in zip(truth["bpm"], truth["beats_secs"]) if beat < secs]
+        for name in (name for name in truth if name.endswith("_secs")):
+            truth[name] = [time for time in truth[name] if time < secs]
+        with open(wav[:-4] + ".json", "w") as file:
+            json.dump(truth, file)
 
 
 def simple(out, dice):
@@ -232,14 +356,12 @@ def main():
     if not glob.glob(f"{args.out}/training-*.wav"):
         subprocess.run([*args.xtask.split(), "listening-set", "--set", "training", "--out", args.out], check=True)
     simple(args.out, dice)
-    for make in (lambda: nonsense(args.out, dice), lambda: lumps(args.out), lambda: accompaniments(args.out, dice)):
-        for midi in make():
-            font, effect = dice.choices(FONTS, [5, 2, 1])[0], effects(dice)
-            truth = None if os.path.exists(midi[:-4] + ".json") else midi_truth(midi, on_grid=0.0 if "mma-" in midi else 0.9)
-            if truth is None or len(truth["beats_secs"]) < 16:
-                continue
-            play(midi, min(36.0, truth["beats_secs"][-1] + 1), font, effect)
-            json.dump(truth, open(midi[:-4] + ".json", "w"))
+    makers = (lambda: games(args.out), lambda: lumps(args.out), lambda: nonsense(args.out, dice), lambda: accompaniments(args.out, dice))
+    with ThreadPoolExecutor(4) as pool:
+        for midi in (midi for make in makers for midi in make()):
+            font, effect = dice.choices(list(FONTS), list(FONTS.values()))[0], effects(dice)
+            wav = f"{args.out}/{'blupi-' if 'blupi' in midi else ''}{os.path.basename(midi)[:-4]}.wav"
+            pool.submit(record, midi, wav, font, effect)
 
 
 if __name__ == "__main__":

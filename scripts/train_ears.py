@@ -6,21 +6,26 @@
     python3 scripts/train_ears.py --tracks /tmp/tracks --out src/audio/network.f16
 
 Beside it, `--check` writes what PyTorch makes of made-up input, which a test compares with the program's.
-Needs numpy and torch; a CPU does. Every tenth track is kept back to see how it goes.
+Needs numpy and torch; a CPU does. Kept back, to see how it goes and to choose the constants of the bar
+pointer on: every tenth track, half of Freedoom's music, and Planet Blupi's.
 """
 import argparse
 import glob
 import json
+import os
+import re
 import time
+import zlib
 
 import numpy as np
 import torch
 from torch import nn
 
 FRAME_SECS = 512 / 48000
-INPUTS, PAST, WIDE, UNITS = 69, 4, 32, 32
+INPUTS, PAST, WIDE, UNITS, UPPER = 69, 4, 40, 64, 48
+GROUPS = INPUTS // 3
 NAMES = ["onsets_secs", "beats_secs", "downbeats_secs", "kicks_secs", "snares_secs", "hats_secs"]
-LANES, WINDOW = 12, 280
+LANES, WINDOW = 24, 280
 
 
 def targets(truth, frames, downbeats):
@@ -46,13 +51,20 @@ def targets(truth, frames, downbeats):
     return want, weight
 
 
+def kept_back(path):
+    name = os.path.basename(path)
+    if name.startswith("simple"):
+        return False
+    return "blupi" in name or zlib.crc32(name.encode()) % (2 if "freedoom" in name else 10) == 0
+
+
 def load(folder):
     tracks = []
     for path in sorted(glob.glob(f"{folder}/*.hear")):
         rows = np.fromfile(path, "<f4").reshape(-1, INPUTS)
         truth = json.load(open(path[:-5] + ".json"))
-        # Freedoom's bars do not always begin where its files say.
-        bars = bool(truth["downbeats_secs"]) and "freedoom" not in path
+        # The bars of games' music do not always begin where the files say.
+        bars = bool(truth["downbeats_secs"]) and not re.search("freedoom|blupi", path)
         tracks.append((path, rows, truth, bars))
     return tracks
 
@@ -65,6 +77,13 @@ def stretched(track, dice):
     at = np.minimum(np.arange(frames) / factor, len(rows) - 1.001)
     low, part = at.astype(int), (at % 1)[:, None].astype(np.float32)
     rows = rows[low] * (1 - part) + rows[np.minimum(low + 1, len(rows) - 1)] * part
+    # Another balance of the spectrum, and now and then without a part of it.
+    tilt = np.interp(np.arange(GROUPS), [0, 7, 15, GROUPS - 1], dice.normal(0, 0.25, 4)).astype(np.float32)
+    rows[:, :GROUPS] = np.maximum(rows[:, :GROUPS] * np.exp(tilt), 0)
+    if dice.random() < 0.2:
+        first = dice.integers(GROUPS)
+        for row in range(3):
+            rows[:, row * GROUPS + first : row * GROUPS + min(GROUPS, first + dice.integers(2, 6))] *= 0.2
     scaled = {n: None if truth.get(n) is None else [t * factor for t in truth[n]] for n in NAMES}
     return rows.astype(np.float32), *targets(scaled, frames, bars)
 
@@ -75,18 +94,20 @@ class Ears(nn.Module):
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor(std))
         self.wide = nn.Conv1d(INPUTS, WIDE, PAST)
-        self.gru = nn.GRU(WIDE, UNITS, batch_first=True)
-        self.out = nn.Linear(WIDE + UNITS, 6)
+        self.lower = nn.GRU(WIDE, UNITS, batch_first=True)
+        self.upper = nn.GRU(UNITS, UPPER, batch_first=True)
+        self.out = nn.Linear(WIDE + UNITS + UPPER, 6)
         self.drop = nn.Dropout(0.1)
 
-    def forward(self, rows, state=None):
+    def forward(self, rows, states=(None, None)):
         """`rows` begin PAST − 1 frames earlier than what comes out."""
         rows = (rows - self.mean) / self.std
         if self.training:
             rows = rows + 0.1 * torch.randn_like(rows)
         wide = self.drop(torch.relu(self.wide(rows.transpose(1, 2))).transpose(1, 2))
-        held, state = self.gru(wide, state)
-        return self.out(torch.cat([wide, held], 2)), state
+        lower, first = self.lower(wide, states[0])
+        upper, second = self.upper(self.drop(lower), states[1])
+        return self.out(torch.cat([wide, lower, upper], 2)), (first, second)
 
     def numbers(self):
         """In the order of network.rs; the mean and deviation of the inputs go into the first layer."""
@@ -95,8 +116,9 @@ class Ears(nn.Module):
         # The oldest frame first; a row for each input.
         yield scaled.permute(2, 1, 0)
         yield bias
-        for part in (self.gru.weight_ih_l0.T, self.gru.weight_hh_l0.T, self.gru.bias_ih_l0, self.gru.bias_hh_l0):
-            yield part
+        for gru in (self.lower, self.upper):
+            for part in (gru.weight_ih_l0.T, gru.weight_hh_l0.T, gru.bias_ih_l0, gru.bias_hh_l0):
+                yield part
         yield self.out.weight.T
         yield self.out.bias
 
@@ -135,13 +157,13 @@ def main():
     torch.manual_seed(1)
     dice = np.random.default_rng(1)
     tracks = load(args.tracks)
-    kept_back, used = tracks[::10], [t for i, t in enumerate(tracks) if i % 10]
+    used = [t for t in tracks if not kept_back(t[0])]
     every = np.concatenate([t[1][::7] for t in used])
     model = Ears(every.mean(0), every.std(0) + 1e-3)
     print(len(used), "tracks,", sum(p.numel() for p in model.parameters()), "numbers", flush=True)
     optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-3)
     started, zeros = time.time(), np.zeros((PAST - 1, INPUTS), np.float32)
-    checks = [(torch.tensor(np.concatenate([zeros, t[1]]))[None], *targets(t[2], len(t[1]), t[3])) for t in kept_back]
+    checks = [(torch.tensor(np.concatenate([zeros, t[1]]))[None], *targets(t[2], len(t[1]), t[3])) for t in tracks if kept_back(t[0])]
     for epoch in range(args.epochs):
         lanes = [[] for _ in range(LANES)]
         for i, n in enumerate(dice.permutation(len(used))):
@@ -151,13 +173,13 @@ def main():
         rows, want, weight = (torch.tensor(np.stack([lane[k][:frames] for lane in lanes])) for k in range(3))
         rows = torch.cat([rows[:, :1].expand(-1, PAST - 1, -1), rows], 1)
         model.train()
-        state, total, steps = None, 0, 0
+        states, total, steps = (None, None), 0, 0
         for start in range(0, frames - WINDOW, WINDOW):
             way = max(epoch / args.epochs, (time.time() - started) / 60 / args.minutes)
             for group in optimiser.param_groups:
                 group["lr"] = 4e-3 * min(1, (start + 1) / 5000 + epoch) * max(0.01, 0.5 + 0.5 * np.cos(np.pi * min(1, way)))
-            told, state = model(rows[:, start : start + WINDOW + PAST - 1], state)
-            state = state.detach()
+            told, states = model(rows[:, start : start + WINDOW + PAST - 1], states)
+            states = tuple(state.detach() for state in states)
             window = slice(start, start + WINDOW)
             loss = loss_of(told, want[:, window], weight[:, window])
             optimiser.zero_grad()

@@ -23,8 +23,8 @@ pub const HOP_SECS: f64 = 256.0 / 48_000.0;
 /// Length of the spectrum's window in seconds: 2048 samples at 48 kHz.
 pub const WINDOW_SECS: f64 = 2048.0 / 48_000.0;
 
-/// Hops per step of the network.
-const FRAME_HOPS: u64 = 2;
+/// Hops per step of the network and of the beat's model.
+pub(super) const FRAME_HOPS: u64 = 2;
 
 /// Below this mean square (−80 dBFS) sound counts as silence: dither, hum, a device's own noise.
 const SILENCE_POWER: f32 = 1e-8;
@@ -285,7 +285,7 @@ impl Analyzer {
             .update(audible, least_loud, self.bands.power(), values);
         self.chroma.update(present, &mut self.snapshot);
         self.snapshot
-            .set_beat(self.beat.update(&rise.parts, audible));
+            .set_beat(self.beat.update(&rise.parts, audible, heard.as_ref()));
         self.snapshot.at_secs = self.frames as f64 / f64::from(self.sample_rate);
     }
 

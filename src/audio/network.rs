@@ -1,4 +1,4 @@
-//! A small network that hears beats and drums: a layer over the last frames, and one of gated
+//! A small network that hears beats and drums: a layer over the last frames, and two of gated
 //! recurrent units (Cho et al. 2014); a step for every second hop. It knows nothing of what comes.
 //!
 //! The numbers in `network.f16` are made by `scripts/train_ears.py`.
@@ -9,24 +9,27 @@ use super::flux::HEARING;
 
 /// Frames that the first layer sees, and its units.
 const PAST: usize = 4;
-const WIDE: usize = 32;
+const WIDE: usize = 40;
 
-/// Recurrent units.
-const UNITS: usize = 32;
+/// Units of the lower and the upper recurrent layer.
+const UNITS: usize = 64;
+const UPPER: usize = 48;
 
 const OUTPUTS: usize = 6;
 
 /// Little-endian halves, a row for each input: weights (the oldest frame first) and biases of the
-/// first layer; weights of the recurrent layer's inputs and of its past, and the two biases, each
-/// for reset, update, new; weights of the outputs, from both layers, and biases.
+/// first layer; for both recurrent layers weights of the inputs and of the past, and the two
+/// biases, each for reset, update, new; weights of the outputs, from all layers, and biases.
 const NUMBERS: &[u8] = include_bytes!("network.f16");
 
 /// How likely it is that each of these began just now, in \[0, 1\]: onset, beat, first beat of a bar,
 /// kick, snare, hat.
 pub(super) type Heard = [f32; OUTPUTS];
 
-/// The place of the onset in [`Heard`]. The others have taught the network more than they tell yet.
+/// Places in [`Heard`]. The drums have taught the network more than they tell yet.
 pub(super) const ONSET: usize = 0;
+pub(super) const BEAT: usize = 1;
+pub(super) const BAR: usize = 2;
 
 /// A matrix with a row for each input, so that the sums over a row's outputs run side by side.
 #[derive(Clone, Debug)]
@@ -59,6 +62,18 @@ struct Recurrent {
 }
 
 impl Recurrent {
+    fn new(inputs: usize, units: usize, matrix: &mut impl FnMut(usize, usize) -> Matrix) -> Self {
+        Self {
+            of_input: matrix(inputs, 3 * units),
+            of_past: matrix(units, 3 * units),
+            input_bias: matrix(1, 3 * units).numbers,
+            past_bias: matrix(1, 3 * units).numbers,
+            state: vec![0.0; units],
+            from_input: vec![0.0; 3 * units],
+            from_past: vec![0.0; 3 * units],
+        }
+    }
+
     fn step(&mut self, inputs: &[f32]) {
         self.from_input.copy_from_slice(&self.input_bias);
         self.from_past.copy_from_slice(&self.past_bias);
@@ -86,8 +101,9 @@ pub(super) struct Network {
     of_past: Matrix,
     bias: Vec<f32>,
     wide: Vec<f32>,
-    recurrent: Recurrent,
-    outputs: [Matrix; 2],
+    lower: Recurrent,
+    upper: Recurrent,
+    outputs: [Matrix; 3],
     output_bias: Vec<f32>,
 }
 
@@ -105,16 +121,13 @@ impl Network {
             of_past: matrix(PAST * HEARING, WIDE),
             bias: matrix(1, WIDE).numbers,
             wide: vec![0.0; WIDE],
-            recurrent: Recurrent {
-                of_input: matrix(WIDE, 3 * UNITS),
-                of_past: matrix(UNITS, 3 * UNITS),
-                input_bias: matrix(1, 3 * UNITS).numbers,
-                past_bias: matrix(1, 3 * UNITS).numbers,
-                state: vec![0.0; UNITS],
-                from_input: vec![0.0; 3 * UNITS],
-                from_past: vec![0.0; 3 * UNITS],
-            },
-            outputs: [matrix(WIDE, OUTPUTS), matrix(UNITS, OUTPUTS)],
+            lower: Recurrent::new(WIDE, UNITS, &mut matrix),
+            upper: Recurrent::new(UNITS, UPPER, &mut matrix),
+            outputs: [
+                matrix(WIDE, OUTPUTS),
+                matrix(UNITS, OUTPUTS),
+                matrix(UPPER, OUTPUTS),
+            ],
             output_bias: matrix(1, OUTPUTS).numbers,
         }
     }
@@ -128,18 +141,21 @@ impl Network {
         for unit in &mut self.wide {
             *unit = unit.max(0.0);
         }
-        self.recurrent.step(&self.wide);
+        self.lower.step(&self.wide);
+        self.upper.step(&self.lower.state);
         let mut sums = [0.0; OUTPUTS];
         sums.copy_from_slice(&self.output_bias);
-        self.outputs[0].add_to(&self.wide, &mut sums);
-        self.outputs[1].add_to(&self.recurrent.state, &mut sums);
+        let layers = [&self.wide, &self.lower.state, &self.upper.state];
+        for (output, layer) in self.outputs.iter().zip(layers) {
+            output.add_to(layer, &mut sums);
+        }
         sums.map(sigmoid)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{HEARING, Network};
+    use super::{HEARING, Network, Recurrent};
 
     const OF_PYTORCH: &str = include_str!("../../tests/fixtures/ears/network.json");
 
@@ -172,8 +188,8 @@ mod tests {
         let mut network = Network::new();
         assert!(worst(&mut network) < 0.01);
         let mut other = Network::new();
-        other.recurrent.of_past.numbers[7..40].reverse();
-        other.outputs[1].numbers.rotate_left(1);
+        other.lower.of_past.numbers[7..40].reverse();
+        other.outputs[2].numbers.rotate_left(1);
         assert!(worst(&mut other) > 0.05, "the comparison can fail");
     }
 
@@ -194,17 +210,22 @@ mod tests {
         let Network {
             of_past,
             bias,
-            recurrent,
+            lower,
+            upper,
             outputs,
             output_bias,
             ..
         } = Network::new();
+        let of_layer = |layer: Recurrent| {
+            layer.of_input.numbers.len()
+                + layer.of_past.numbers.len()
+                + layer.input_bias.len()
+                + layer.past_bias.len()
+        };
         let count = of_past.numbers.len()
             + bias.len()
-            + recurrent.of_input.numbers.len()
-            + recurrent.of_past.numbers.len()
-            + recurrent.input_bias.len()
-            + recurrent.past_bias.len()
+            + of_layer(lower)
+            + of_layer(upper)
             + outputs.iter().map(|o| o.numbers.len()).sum::<usize>()
             + output_bias.len();
         assert_eq!(2 * count, super::NUMBERS.len());

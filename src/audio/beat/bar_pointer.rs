@@ -31,8 +31,24 @@ const FORGET: f32 = 1e-4;
 /// Chance, for each beat, that the bar is counted anew.
 const BAR_SLIP: f32 = 5e-4;
 
-/// Weight of what is heard: frames that follow each other are not independent.
-const TRUST: f32 = 0.6;
+/// Weights of the accents, and of the bar's first beats that the network hears: frames that follow
+/// each other are not independent.
+const ACCENT_TRUST: f32 = 0.6;
+const BAR_TRUST: f32 = 1.0;
+
+/// How much of a beat the network hears in the frame of the beat and in the next ones on both sides.
+const NEAR_BEAT: [f32; 3] = [1.0, 0.5, 0.06];
+
+/// Bounds of what it hears: of beats, and of the share of the bar's first beat in them.
+const LEAST_BEAT: f32 = 1e-4;
+const SURE_BAR: [f32; 2] = [0.02, 0.98];
+
+/// From here on a beat that is heard tells all it can about the bar.
+const CLEAR_BEAT: f32 = 1.0 / 3.0;
+
+/// Kinds of nearness to a beat: none, and each of [`NEAR_BEAT`] for the first beat of a bar and for
+/// another.
+const NEAR_KINDS: usize = 1 + 2 * NEAR_BEAT.len();
 
 /// Accents per frame where none is expected.
 const SURPRISE: f32 = 0.03;
@@ -60,6 +76,17 @@ fn kind_of(at: usize, bar: usize) -> usize {
     }
 }
 
+/// How near a beat is `at` frames into a bar of beats of `beat` frames: one of [`NEAR_KINDS`].
+fn nearness_of(at: usize, beat: usize) -> usize {
+    let near = (at + beat / 2) / beat;
+    let apart = at.abs_diff(near * beat);
+    if apart < NEAR_BEAT.len() {
+        1 + 2 * apart + usize::from(near % BEATS == 0)
+    } else {
+        0
+    }
+}
+
 fn tempo_prior(bpm: f64) -> f64 {
     (-0.5 * ((bpm / USUAL_BPM).log2() / USUAL_OCTAVES).powi(2)).exp()
 }
@@ -73,6 +100,8 @@ struct Lane {
     p: Vec<f32>,
     /// What is expected there: one of [`KINDS`].
     kinds: Vec<u16>,
+    /// How near a beat is: one of [`NEAR_KINDS`].
+    nearness: Vec<u8>,
     /// Share of each of its states when everything is new.
     prior: f32,
     /// First lane to which a beat may lead, and the weights from there.
@@ -104,6 +133,8 @@ pub(super) struct BarPointer {
     rates: Vec<[f32; PARTS]>,
     log_rates: Vec<[f32; PARTS]>,
     likelihood: Vec<f32>,
+    /// The same of what the network hears, of each kind of nearness.
+    bar_likelihood: [f32; NEAR_KINDS],
     /// How much is going on in each part.
     activity: [Follower; PARTS],
     /// How much it is in the table at the usual tempo.
@@ -141,6 +172,9 @@ impl BarPointer {
                     beat_frames,
                     p: vec![0.0; bar],
                     kinds: (0..bar).map(|at| kind_of(at, bar) as u16).collect(),
+                    nearness: (0..bar)
+                        .map(|at| nearness_of(at, beat_frames) as u8)
+                        .collect(),
                     // A step of one frame is a smaller step of a slow tempo.
                     prior: (tempo_prior(bpm) / beat_frames as f64 / bar as f64) as f32,
                     first_next,
@@ -167,6 +201,7 @@ impl BarPointer {
             log_rates: rates.iter().map(|kind| kind.map(f32::ln)).collect(),
             rates,
             likelihood: vec![1.0; KINDS],
+            bar_likelihood: [1.0; NEAR_KINDS],
             activity: std::array::from_fn(|_| {
                 Follower::new(frame_secs, ACTIVITY_SECS, ACTIVITY_SECS)
             }),
@@ -177,15 +212,20 @@ impl BarPointer {
         }
     }
 
-    /// One frame on, having heard `accents`.
-    pub(super) fn step(&mut self, accents: &Accents) {
+    /// One frame on, having heard `accents`, and a beat and a bar that began just now with these
+    /// probabilities.
+    pub(super) fn step(&mut self, accents: &Accents, beat: f32, bar: f32) {
         self.weigh(accents);
+        self.weigh_bar(beat, bar);
         self.advance();
         let mut total = 0.0;
         for lane in &mut self.lanes {
             let fresh = FORGET * lane.prior;
-            for (p, kind) in lane.p.iter_mut().zip(&lane.kinds) {
-                *p = (*p * (1.0 - FORGET) + fresh) * self.likelihood[usize::from(*kind)];
+            let places = lane.p.iter_mut().zip(&lane.kinds).zip(&lane.nearness);
+            for ((p, kind), near) in places {
+                let likelihood =
+                    self.likelihood[usize::from(*kind)] * self.bar_likelihood[usize::from(*near)];
+                *p = (*p * (1.0 - FORGET) + fresh) * likelihood;
                 total += *p;
             }
         }
@@ -213,7 +253,22 @@ impl BarPointer {
             for part in 0..PARTS {
                 log += accents[part] * log_rates[part] - activity[part] * rates[part];
             }
-            *likelihood = (TRUST * log).exp();
+            *likelihood = (ACCENT_TRUST * log).exp();
+        }
+    }
+
+    /// How likely what the network hears is at the bar's first beat and at others, by Bayes' rule:
+    /// the share of first beats in what it takes for a beat, against one in four.
+    fn weigh_bar(&mut self, beat: f32, bar: f32) {
+        let share = (bar / beat.max(LEAST_BEAT)).clamp(SURE_BAR[0], SURE_BAR[1]);
+        let clear = (beat / CLEAR_BEAT).min(1.0);
+        let usual = 1.0 / BEATS as f32;
+        let told = [(1.0 - share) / (1.0 - usual), share / usual];
+        let kinds = self.bar_likelihood[1..].chunks_exact_mut(told.len());
+        for (pair, near) in kinds.zip(NEAR_BEAT) {
+            for (likelihood, told) in pair.iter_mut().zip(told) {
+                *likelihood = told.powf(BAR_TRUST * clear * near);
+            }
         }
     }
 

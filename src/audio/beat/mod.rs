@@ -5,15 +5,14 @@ mod bar_pointer;
 mod follow;
 mod table;
 
+use super::analysis::FRAME_HOPS;
 use super::flux::PARTS;
 use super::history::Follower;
+use super::network::{BAR, BEAT, Heard};
 use crate::signal::Beat;
 use accent::AccentMeter;
 use bar_pointer::BarPointer;
 use follow::Clockwork;
-
-/// Hops per step of the model.
-const FRAME_HOPS: u32 = 2;
 
 /// After this many seconds of silence the beat is forgotten. Silence is slow to be believed: about
 /// 16 s after loud music stops.
@@ -25,7 +24,6 @@ pub(super) struct BeatTracker {
     hop_secs: f64,
     meter: AccentMeter,
     accents: [f32; PARTS],
-    hops: u32,
     model: BarPointer,
     clockwork: Clockwork,
     heard: Follower,
@@ -38,8 +36,7 @@ impl BeatTracker {
             hop_secs,
             meter: AccentMeter::new(hop_secs),
             accents: [0.0; PARTS],
-            hops: 0,
-            model: BarPointer::new(f64::from(FRAME_HOPS) * hop_secs),
+            model: BarPointer::new(FRAME_HOPS as f64 * hop_secs),
             clockwork: Clockwork::new(hop_secs),
             heard: Follower::new(hop_secs, 0.3, 6.0),
             silent_secs: 0.0,
@@ -47,21 +44,26 @@ impl BeatTracker {
     }
 
     /// The beat at the next hop. `rises` are those of the parts of the spectrum; `audible` is 0 in
-    /// silence and 1 in music.
-    pub(super) fn update(&mut self, rises: &[f32; PARTS], audible: f32) -> Beat {
+    /// silence and 1 in music. `news` is what the network heard, every [`FRAME_HOPS`] hops: then
+    /// the model goes on.
+    pub(super) fn update(
+        &mut self,
+        rises: &[f32; PARTS],
+        audible: f32,
+        news: Option<&Heard>,
+    ) -> Beat {
         let accents = self.meter.update(rises);
         for (sum, accent) in self.accents.iter_mut().zip(accents) {
             *sum = sum.max(audible * accent);
         }
         let loudest = accents.iter().fold(0.0_f32, |a, b| a.max(*b));
         let heard = self.heard.follow((4.0 * audible * loudest).min(1.0));
-        self.hops += 1;
-        if self.hops < FRAME_HOPS {
+        let Some(news) = news else {
             return self.clockwork.coast();
-        }
-        self.hops = 0;
-        let frame_secs = f64::from(FRAME_HOPS) * self.hop_secs;
-        self.model.step(&self.accents);
+        };
+        let frame_secs = FRAME_HOPS as f64 * self.hop_secs;
+        self.model
+            .step(&self.accents, audible * news[BEAT], audible * news[BAR]);
         self.accents = [0.0; PARTS];
         if audible < 0.5 {
             self.silent_secs += frame_secs;
