@@ -81,7 +81,7 @@ fn nearness_of(at: usize, beat: usize) -> usize {
     let near = (at + beat / 2) / beat;
     let apart = at.abs_diff(near * beat);
     if apart < NEAR_BEAT.len() {
-        1 + 2 * apart + usize::from(near % BEATS == 0)
+        1 + 2 * apart + usize::from(near.is_multiple_of(BEATS))
     } else {
         0
     }
