@@ -59,7 +59,8 @@ def tempo_of(style, dice):
 
 def accompaniments(out, dice):
     """MIDI files made by mma."""
-    for path in dice.sample(sorted(glob.glob(LIBRARY)), len(glob.glob(LIBRARY))):
+    paths = sorted(glob.glob(LIBRARY))
+    for path in dice.sample(paths, len(paths)):
         text, style = open(path, errors="replace").read(), os.path.basename(path)[:-4]
         if not re.search(r"^\s*Time\s+4\b", text, re.M | re.I) or style.startswith(("none", "metronome")):
             continue
@@ -357,11 +358,14 @@ def main():
         subprocess.run([*args.xtask.split(), "listening-set", "--set", "training", "--out", args.out], check=True)
     simple(args.out, dice)
     makers = (lambda: games(args.out), lambda: lumps(args.out), lambda: nonsense(args.out, dice), lambda: accompaniments(args.out, dice))
+    records = []
     with ThreadPoolExecutor(4) as pool:
         for midi in (midi for make in makers for midi in make()):
             font, effect = dice.choices(list(FONTS), list(FONTS.values()))[0], effects(dice)
             wav = f"{args.out}/{'blupi-' if 'blupi' in midi else ''}{os.path.basename(midi)[:-4]}.wav"
-            pool.submit(record, midi, wav, font, effect)
+            records.append(pool.submit(record, midi, wav, font, effect))
+    for done in records:
+        done.result()  # says what failed
 
 
 if __name__ == "__main__":
