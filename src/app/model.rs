@@ -10,6 +10,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The checkpoint in a folder that was not imported.
+const CHECKPOINT_FILE: &str = "checkpoint.pt";
+
 /// The model folder for `--model`, else for the scene's `model:`, else the default model.
 ///
 /// # Errors
@@ -41,16 +44,19 @@ pub(crate) fn bundled(relative: &str) -> Option<PathBuf> {
 }
 
 fn default_model(ort_lib: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let Some(folder) = bundled("models/default") else {
+    let found = [MANIFEST_FILE, CHECKPOINT_FILE]
+        .iter()
+        .find_map(|file| bundled(&format!("models/default/{file}")));
+    let Some(folder) = found.as_deref().and_then(Path::parent) else {
         bail!("no model: give --model DIR, made by `bendwave import CHECKPOINT --out DIR`");
     };
-    in_folder(&folder, ort_lib)
+    in_folder(folder, ort_lib)
 }
 
-/// The folder, or what is imported from the checkpoint in it where that is all it has: so the model is that
-/// comes along.
+/// The folder, or what is imported from its checkpoint where it has nothing else, as the model that comes
+/// along.
 fn in_folder(folder: &Path, ort_lib: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let checkpoint = folder.join("checkpoint.pt");
+    let checkpoint = folder.join(CHECKPOINT_FILE);
     if folder.join(MANIFEST_FILE).is_file() || !checkpoint.is_file() {
         Ok(folder.to_path_buf())
     } else {
