@@ -4,11 +4,13 @@
 //! its own process (other tests run beside it). So everything that talks to the server runs in
 //! a child: the program under test with [`JackServer::env`], or [`MidiKeyboard`].
 
+use std::fs::File;
 use std::io::Write;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use std::{env, process, thread};
+use std::{env, fs, process, thread};
 
 /// A `jackd` with the dummy driver under a name of its own; ends with this value.
 pub(crate) struct JackServer {
@@ -18,30 +20,62 @@ pub(crate) struct JackServer {
 
 impl JackServer {
     /// Starts a server. Clients retry until it answers: see [`until`].
+    ///
+    /// One server of this process starts at a time: they share a registry in /dev/shm, which the
+    /// first of them makes. One that ends at once or hangs there is replaced by another.
     pub(crate) fn start() -> Self {
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _one = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = Vec::new();
+        for _ in 0..5 {
+            match Self::try_start() {
+                Ok(server) => return server,
+                Err(why) => said.push(why),
+            }
+        }
+        panic!("jackd does not start: {}", said.join("\n"));
+    }
+
+    fn try_start() -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("bendwave{}-{number}", process::id());
+        let log = env::temp_dir().join(format!("{name}.jackd.log"));
+        let output = File::create(&log).unwrap();
         let jackd = Command::new("jackd")
-            .args(["--no-realtime", "--name", &name])
+            // Its shared memory grows with its ports: 2048 of them otherwise, more than the
+            // /dev/shm of a container holds.
+            .args(["--no-realtime", "--name", &name, "--port-max", "64"])
             .args(["-d", "dummy", "--rate", "48000", "--period", "256"])
             .args(["--capture", "2", "--playback", "2"])
             .env("JACK_NO_AUDIO_RESERVATION", "1")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
             .spawn()
             .expect("jackd starts: `make setup` installs it");
-        // Its socket says that it is nearly there. Only to spare clients a few vain tries, each
-        // of which libjack laments on stderr.
-        let socket = format!("jack_{name}_");
-        until("jackd's socket", || {
-            let files = std::fs::read_dir("/dev/shm").ok()?;
-            files
-                .flatten()
-                .find(|file| file.file_name().to_string_lossy().starts_with(&socket))
-        });
-        Self { jackd, name }
+        let mut server = Self { jackd, name };
+        // Its socket says that it is nearly there.
+        let socket = format!("jack_{}_", server.name);
+        let mut answer = Err("it neither answered nor ended within 30 s".to_owned());
+        for _ in 0..600 {
+            let files = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+            if { files }.any(|file| file.file_name().to_string_lossy().starts_with(&socket)) {
+                answer = Ok(());
+                break;
+            }
+            if let Some(status) = server.jackd.try_wait().unwrap() {
+                answer = Err(format!("it ended ({status})"));
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        drop(fs::remove_file(&log));
+        match answer {
+            Ok(()) => Ok(server),
+            Err(why) => Err(format!("{why}; it said:\n{said}")),
+        }
     }
 
     /// The environment in which libjack finds this server and starts no other.
@@ -64,15 +98,18 @@ impl JackServer {
 
 impl Drop for JackServer {
     fn drop(&mut self) {
-        // SIGTERM lets it remove what it left in /dev/shm.
-        let id = self.jackd.id().to_string();
-        if !Command::new("kill")
-            .arg(id)
-            .status()
-            .is_ok_and(|s| s.success())
-        {
-            drop(self.jackd.kill());
+        // SIGTERM lets it remove what it left in /dev/shm; one that hangs does not heed it.
+        if let Ok(None) = self.jackd.try_wait() {
+            let id = self.jackd.id().to_string();
+            drop(Command::new("kill").arg(id).status());
         }
+        for _ in 0..100 {
+            if !matches!(self.jackd.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        drop(self.jackd.kill());
         drop(self.jackd.wait());
     }
 }
