@@ -8,13 +8,15 @@
   rhythms that no style has; played by fluidsynth with soundfonts that are not the one of the reported set
   (timgm6mb-soundfont, opl3-soundfont, csound-soundfont, musescore-general-soundfont-small), with tilted
   spectra, some clipped, some with echo;
-- the music of Freedoom and Planet Blupi (Debian's `freedoom`, `planetblupi-music-midi`);
+- the music of games (Debian's `freedoom`, `planetblupi-music-midi`, `simutrans-data`, `freedink-data`), as
+  it is and with other instruments, keys and voices left out;
 - `xtask listening-set --set training`;
 - clicks, beeps, held notes with vibrato, noise.
 
 Needs numpy, mido, ffmpeg, fluidsynth. What is there already is not made again.
 """
 import argparse
+import copy
 import glob
 import json
 import os
@@ -31,7 +33,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from evaluate_ears import midi_truth
 
 LIBRARY = "/usr/share/mma/lib/*/*.mma"
-BLUPI = "/usr/share/planetblupi/music/*.mid"
+GAMES = {
+    "blupi": "/usr/share/planetblupi/music/*.mid",
+    "simutrans": "/usr/share/games/simutrans/music/*.mid",
+    "dink": "/usr/share/games/dink/dink/Sound/*.mid",
+}
 # With how often each is used.
 FONTS = {
     "/usr/share/sounds/sf2/TimGM6mb.sf2": 5,
@@ -40,7 +46,9 @@ FONTS = {
     "/usr/share/sounds/sf3/MuseScore_General_Lite.sf3": 0.4,
 }
 WADS = ["/usr/share/games/doom/freedoom1.wad", "/usr/share/games/doom/freedoom2.wad"]
-TRACK_SECS = 24
+TRACK_SECS, GAME_SECS = 24, 60
+# Besides each game's piece as it is.
+ARRANGEMENTS = 3
 CHORDS = [
     "C Am F G", "Am F C G", "C F C G7", "Dm7 G7 CM7 A7", "Cm Ab Eb Bb", "Em C G D", "C7 F7 C7 G7",
     "Am Dm E7 Am", "C Em F Fm", "Bb F Gm Eb", "D A Bm G", "Cm7 Fm7 Bb7 EbM7", "A A D E", "Gm Gm Eb D7",
@@ -57,7 +65,7 @@ def tempo_of(style, dice):
     return dice.uniform(68, 168)
 
 
-def accompaniments(out, dice):
+def accompaniments(out, dice, each):
     """MIDI files made by mma."""
     paths = sorted(glob.glob(LIBRARY))
     for path in dice.sample(paths, len(paths)):
@@ -66,7 +74,7 @@ def accompaniments(out, dice):
             continue
         grooves = sorted(set(re.findall(r"^\s*DefGroove\s+(\S+)", text, re.M | re.I)))
         grooves = [g for g in grooves if not re.search("intro|end|fill", g, re.I)] or grooves
-        for groove in dice.sample(grooves, min(2, len(grooves))):
+        for groove in dice.sample(grooves, min(each, len(grooves))):
             bpm, chords = tempo_of(style, dice), dice.choice(CHORDS).split()
             library = os.path.basename(os.path.dirname(path))
             midi = f"{out}/mma-{library}-{re.sub('[^a-z0-9]', '', groove.lower())}.mid"
@@ -264,9 +272,44 @@ def lumps(out):
                 yield path
 
 
-def games(_):
-    """MIDI files of games, as they are."""
-    yield from sorted(glob.glob(BLUPI))
+def games(out, dice):
+    """MIDI files of games, as they are and arranged anew, as NAME~1.mid and so on."""
+    import mido
+
+    own = [(f"{game}-{os.path.basename(path)[:-4].lower()}", path) for game, paths in GAMES.items() for path in sorted(glob.glob(paths))]
+    for name, path in own + [(os.path.basename(path)[:-4], path) for path in lumps(out)]:
+        try:
+            midi = mido.MidiFile(path)
+        except Exception as error:
+            print(f"left out: {path}: {error}", file=sys.stderr)
+            continue
+        for number in range(1 + ARRANGEMENTS):
+            arranged = f"{out}/{name}{f'~{number}' if number else ''}.mid"
+            if number:
+                other = copy.deepcopy(midi)
+                rearrange(other, dice)
+                other.save(arranged)
+            elif path != arranged:
+                midi.save(arranged)
+            yield arranged
+
+
+def rearrange(midi, dice):
+    """Other instruments of the same family or of any, another key; now and then without some voices."""
+    used = sorted({e.channel for track in midi.tracks for e in track if e.type == "note_on" and e.velocity})
+    others = {c: dice.randrange(0, 96) if dice.random() < 0.3 else None for c in used}
+    silent = {c for c in used if dice.random() < (0.35 if c == 9 else 0.1)}
+    silent = set() if silent == set(used) else silent
+    step = dice.randint(-4, 4)
+    for track in midi.tracks:
+        for event in track:
+            if event.type == "program_change" and event.channel != 9:
+                other = others.get(event.channel)
+                event.program = event.program // 8 * 8 + dice.randrange(8) if other is None else other
+            elif event.type in ("note_on", "note_off") and event.channel != 9:
+                event.note = min(127, max(0, event.note + step))
+            if event.type == "note_on" and event.channel in silent:
+                event.velocity = 0
 
 
 def effects(dice):
@@ -295,13 +338,17 @@ def play(midi, wav, secs, font, effect):
     player.wait()
 
 
+def is_game(path):
+    return os.path.basename(path).startswith(("freedoom-", *(f"{game}-" for game in GAMES)))
+
+
 def record(midi, wav, font, effect):
     """A track and its truth, where it has one and is not there yet."""
     if os.path.exists(wav[:-4] + ".json"):
         return
     truth = midi_truth(midi, on_grid=0.0 if "mma-" in midi else 0.9)
     if truth is not None and len(truth["beats_secs"]) >= 16:
-        secs = min(TRACK_SECS, truth["beats_secs"][-1] + 1)
+        secs = min(GAME_SECS if is_game(wav) else TRACK_SECS, truth["beats_secs"][-1] + 1)
         play(midi, wav, secs, font, effect)
         truth["bpm"] = [bpm for bpm, beat in zip(truth["bpm"], truth["beats_secs"]) if beat < secs]
         for name in (name for name in truth if name.endswith("_secs")):
@@ -350,19 +397,21 @@ def simple(out, dice):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
+    parser.add_argument("--seed", type=int, default=20, help="another one gives other accompaniments and rhythms")
+    parser.add_argument("--grooves", type=int, default=2, help="of each style, at most")
     parser.add_argument("--xtask", default="cargo run -q -p xtask --", help="the command that runs xtask")
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
-    dice = random.Random(20)
+    dice = random.Random(args.seed)
     if not glob.glob(f"{args.out}/training-*.wav"):
         subprocess.run([*args.xtask.split(), "listening-set", "--set", "training", "--out", args.out], check=True)
     simple(args.out, dice)
-    makers = (lambda: games(args.out), lambda: lumps(args.out), lambda: nonsense(args.out, dice), lambda: accompaniments(args.out, dice))
+    makers = (lambda: games(args.out, dice), lambda: nonsense(args.out, dice), lambda: accompaniments(args.out, dice, args.grooves))
     records = []
     with ThreadPoolExecutor(4) as pool:
         for midi in (midi for make in makers for midi in make()):
             font, effect = dice.choices(list(FONTS), list(FONTS.values()))[0], effects(dice)
-            wav = f"{args.out}/{'blupi-' if 'blupi' in midi else ''}{os.path.basename(midi)[:-4]}.wav"
+            wav = f"{args.out}/{os.path.basename(midi)[:-4]}.wav"
             records.append(pool.submit(record, midi, wav, font, effect))
     for done in records:
         done.result()  # says what failed

@@ -1,6 +1,6 @@
 //! `bendwave bench` measures all stages and writes what it prints.
 
-use crate::support::program::{succeed, text, tiny_model};
+use crate::support::program::{bendwave, succeed, text, tiny_model};
 
 #[test]
 fn every_stage_is_timed() {
@@ -74,5 +74,44 @@ fn transforms_are_timed_on_the_gpu() {
     assert!(
         printed.contains("8 bends on the GPU") && printed.contains("rotate"),
         "{printed}"
+    );
+}
+
+/// Each hop of a sound, without a model.
+#[test]
+fn the_ears_are_timed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (sound, json) = (dir.path().join("tone.wav"), dir.path().join("ears.json"));
+    let write = |frames: u32| {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 48_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(&sound, spec).unwrap();
+        for at in 0..frames {
+            writer.write_sample((at % 100) as i16 * 100).unwrap();
+        }
+        writer.finalize().unwrap();
+    };
+    write(96_000);
+    let output = succeed(&["bench", "--ears", text(&sound), "--json", text(&json)]);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("175 hops of 5.33 ms"), "{printed}");
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    let secs = |name: &str| told[name].as_f64().unwrap();
+    assert!(0.0 < secs("p50_secs") && secs("p50_secs") <= secs("p99_secs"));
+    assert!(secs("p99_secs") <= secs("longest_secs"));
+
+    write(4_800);
+    let refused = bendwave()
+        .args(["bench", "--ears", text(&sound)])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains("too short to measure"),
+        "{said}"
     );
 }

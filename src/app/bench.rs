@@ -4,7 +4,7 @@
 
 use crate::app::cli::{BenchArgs, BendOn};
 use crate::app::stage::{self, Stage};
-use crate::app::{bench_bends, print, say};
+use crate::app::{bench_bends, bench_ears, print, say};
 use crate::bend::Bender;
 use crate::engine::Latent;
 use crate::frame::Frame;
@@ -46,6 +46,9 @@ fn some_bends(count: usize, last_layer: usize) -> String {
 }
 
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    if let Some(sound) = &args.ears {
+        return bench_ears::run(sound, args.json.as_deref());
+    }
     if args.frames == 0 {
         bail!("--frames 0: at least one");
     }
@@ -279,7 +282,7 @@ fn row(name: &str, times: &Times, secs_at_peak: Option<f64>) -> Row {
 }
 
 /// Processor and thread count, as the system names them.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let name = std::fs::read_to_string("/proc/cpuinfo")
         .ok()

@@ -460,6 +460,9 @@ pub(crate) struct BenchArgs {
         value_parser = parse_layer
     )]
     pub(crate) each_transform: Option<Vec<MapShape>>,
+    /// Time the ears instead: each hop of this sound, one after the other
+    #[arg(long, value_name = "AUDIO", conflicts_with_all = ["transforms", "each_transform"])]
+    pub(crate) ears: Option<PathBuf>,
     /// Write the numbers here too
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -7,6 +7,7 @@ mod analyze;
 mod beats;
 mod bench;
 mod bench_bends;
+mod bench_ears;
 mod bends;
 mod cli;
 mod cluster;

@@ -38,6 +38,7 @@ impl SignalTrack {
 
     fn ticks(&self, wanted: impl Fn(&Beat) -> bool) -> Vec<f64> {
         let mut count = 0;
+        let mut told_secs = f64::NEG_INFINITY;
         let mut times = Vec::new();
         for snapshot in &self.snapshots {
             let beat = &snapshot.beat;
@@ -45,8 +46,10 @@ impl SignalTrack {
                 count = beat.count;
                 if wanted(beat) {
                     let since = f64::from(beat.phase) * 60.0 / f64::from(beat.bpm);
-                    times.push(snapshot.at_secs - since);
+                    // Where the phase jumped, the beat may lie before the one that was told last.
+                    times.push((snapshot.at_secs - since).max(told_secs));
                 }
+                told_secs = snapshot.at_secs;
             }
         }
         times
@@ -113,9 +116,37 @@ pub fn hearing_of(sound: &Decoded) -> Result<Vec<f32>, AudioError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decoded, analyze_all};
-    use crate::signal::Snapshot;
+    use super::{Decoded, SignalTrack, analyze_all};
+    use crate::signal::{Beat, Snapshot};
     use std::path::PathBuf;
+
+    #[test]
+    fn beats_are_in_order_where_the_phase_jumps() {
+        let at = |at_secs: f64, count: u64, phase: f32| {
+            let mut snapshot = Snapshot::SILENCE;
+            snapshot.at_secs = at_secs;
+            snapshot.beat = Beat {
+                count,
+                phase,
+                bpm: 120.0,
+                ..Beat::NONE
+            };
+            snapshot
+        };
+        let track = SignalTrack {
+            snapshots: vec![
+                at(0.9, 1, 0.98),
+                at(1.0, 2, 0.1),
+                // Over a beat, far into the next one.
+                at(1.01, 3, 0.4),
+                at(1.5, 4, 0.2),
+            ],
+            duration_secs: 1.5,
+        };
+        let beats = track.beats_secs();
+        assert!(beats.is_sorted_by(|a, b| a < b), "{beats:?}");
+        assert!((beats[1] - 0.95).abs() < 1e-6 && (beats[3] - 1.4).abs() < 1e-6);
+    }
 
     #[test]
     fn a_moment_sees_only_its_past() {
