@@ -109,7 +109,10 @@ impl Pulse {
 
 /// Tries of a test in real time. On two cores that other tests keep busy, the sound server itself
 /// may stall for longer than a beat; a fault of ours fails every time.
-const TRIES: usize = 3;
+const TRIES: u32 = 4;
+
+/// Pause before the second try; each further one is twice as long. Others get their work done.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs an ignored test of this binary by `command`, which starts this binary. What fails is
 /// printed and tried again, [`TRIES`] times in all.
@@ -131,6 +134,9 @@ pub(crate) fn run_test(mut command: Command, name: &str) {
             return;
         }
         println!("{name} failed in attempt {attempt} of {TRIES}");
+        if attempt < TRIES {
+            std::thread::sleep(PAUSE * (1 << (attempt - 1)));
+        }
     }
     panic!("{name} failed {TRIES} times");
 }
