@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Write;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{env, fs, process, thread};
 
@@ -16,19 +16,21 @@ use std::{env, fs, process, thread};
 pub(crate) struct JackServer {
     jackd: Child,
     name: String,
+    /// No other of this process is there. The last field: it goes when the server has gone.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl JackServer {
     /// Starts a server. Clients retry until it answers: see [`until`].
     ///
-    /// One server of this process starts at a time: they share a registry in /dev/shm, which the
-    /// first of them makes. One that ends at once or hangs there is replaced by another.
+    /// There is one at a time: it takes 39 MB of /dev/shm, of which a container may have 64, and all
+    /// share a registry there. One that ends at once or hangs is replaced by another.
     pub(crate) fn start() -> Self {
-        static STARTING: Mutex<()> = Mutex::new(());
-        let _one = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        static ALONE: Mutex<()> = Mutex::new(());
         let mut said = Vec::new();
         for _ in 0..5 {
-            match Self::try_start() {
+            let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+            match Self::try_start(alone) {
                 Ok(server) => return server,
                 Err(why) => said.push(why),
             }
@@ -36,15 +38,14 @@ impl JackServer {
         panic!("jackd does not start: {}", said.join("\n"));
     }
 
-    fn try_start() -> Result<Self, String> {
+    fn try_start(alone: MutexGuard<'static, ()>) -> Result<Self, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("bendwave{}-{number}", process::id());
         let log = env::temp_dir().join(format!("{name}.jackd.log"));
         let output = File::create(&log).unwrap();
         let jackd = Command::new("jackd")
-            // Its shared memory grows with its ports: 2048 of them otherwise, more than the
-            // /dev/shm of a container holds.
+            // With the usual 2048 ports its shared memory is 103 MB.
             .args(["--no-realtime", "--name", &name, "--port-max", "64"])
             .args(["-d", "dummy", "--rate", "48000", "--period", "256"])
             .args(["--capture", "2", "--playback", "2"])
@@ -54,7 +55,11 @@ impl JackServer {
             .stderr(output)
             .spawn()
             .expect("jackd starts: `make setup` installs it");
-        let mut server = Self { jackd, name };
+        let mut server = Self {
+            jackd,
+            name,
+            _alone: alone,
+        };
         // Its socket says that it is nearly there.
         let socket = format!("jack_{}_", server.name);
         let mut answer = Err("it neither answered nor ended within 30 s".to_owned());
