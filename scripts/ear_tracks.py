@@ -135,6 +135,12 @@ def melody(played, quarter, dice):
     return notes
 
 
+def left_out(used, drums, others, dice):
+    """Channels to silence, each by its chance; never all of them."""
+    silent = {c for c in sorted(used) if dice.random() < (drums if c == 9 else others)}
+    return set() if silent == set(used) else silent
+
+
 def arrange(path, played, dice):
     """Adds a melody to a MIDI file, and takes drums or other voices away, from all of it or a part."""
     import mido
@@ -142,8 +148,7 @@ def arrange(path, played, dice):
     midi = mido.MidiFile(path)
     quarter = midi.ticks_per_beat
     used = {e.channel for track in midi.tracks for e in track if e.type == "note_on"}
-    silent = {c for c in used if dice.random() < (0.2 if c == 9 else 0.12)}
-    silent = set() if silent == used else silent
+    silent = left_out(used, 0.2, 0.12, dice)
     start = 4 * quarter * dice.randrange(2, len(played))
     gap = range(start, start + 4 * quarter * dice.choice([2, 4])) if dice.random() < 0.25 else range(0)
     for track in midi.tracks:
@@ -298,8 +303,7 @@ def rearrange(midi, dice):
     """Other instruments of the same family or of any, another key; now and then without some voices."""
     used = sorted({e.channel for track in midi.tracks for e in track if e.type == "note_on" and e.velocity})
     others = {c: dice.randrange(0, 96) if dice.random() < 0.3 else None for c in used}
-    silent = {c for c in used if dice.random() < (0.35 if c == 9 else 0.1)}
-    silent = set() if silent == set(used) else silent
+    silent = left_out(used, 0.35, 0.1, dice)
     step = dice.randint(-4, 4)
     for track in midi.tracks:
         for event in track:
@@ -397,7 +401,7 @@ def simple(out, dice):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--seed", type=int, default=20, help="another one gives other accompaniments and rhythms")
+    parser.add_argument("--seed", type=int, default=20, help="another one gives other accompaniments, rhythms and arrangements")
     parser.add_argument("--grooves", type=int, default=2, help="of each style, at most")
     parser.add_argument("--xtask", default="cargo run -q -p xtask --", help="the command that runs xtask")
     args = parser.parse_args()

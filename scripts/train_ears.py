@@ -70,7 +70,7 @@ def load(folders):
     for path in sorted(path for folder in folders for path in glob.glob(f"{folder}/*.hear")):
         rows = np.fromfile(path, "<f4").reshape(-1, INPUTS)
         truth = json.load(open(path[:-5] + ".json"))
-        # The bars of games' music do not always begin where the files say.
+        # The bars of these games' music do not always begin where the files say.
         bars = bool(truth["downbeats_secs"]) and not re.search("freedoom|blupi", path)
         tracks.append((path, rows, truth, bars))
     return tracks
@@ -170,9 +170,9 @@ def main():
     optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-3)
     started, zeros = time.time(), np.zeros((PAST - 1, INPUTS), np.float32)
     checks = [(torch.tensor(np.concatenate([zeros, t[1]]))[None], *targets(t[2], len(t[1]), t[3])) for t in tracks if kept_back(t[0])]
-    first, before, state = 0, 0.0, args.out + ".state"
-    if os.path.exists(state):
-        saved = torch.load(state)
+    first, before, kept = 0, 0.0, args.out + ".state"
+    if os.path.exists(kept):
+        saved = torch.load(kept)
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         first, before = saved["epochs"], saved["secs"]
@@ -210,8 +210,8 @@ def main():
         model.write(args.out)
         write_check(model, args.check)
         saved = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epochs": epoch + 1, "secs": secs}
-        torch.save(saved, state + ".new")
-        os.replace(state + ".new", state)
+        torch.save(saved, kept + ".new")
+        os.replace(kept + ".new", kept)
         if secs > 60 * args.minutes:
             break
 

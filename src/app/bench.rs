@@ -228,10 +228,15 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             "stages": stages,
             "transforms": transforms,
         });
-        std::fs::write(path, serde_json::to_vec_pretty(&all)?)
-            .map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+        write_json(path, &all)?;
     }
     Ok(())
+}
+
+/// Writes what `--json` asks for.
+pub(crate) fn write_json(path: &Path, all: &Value) -> anyhow::Result<()> {
+    std::fs::write(path, serde_json::to_vec_pretty(all)?)
+        .map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
 }
 
 /// How long something took, again and again.

@@ -1,6 +1,6 @@
 //! What hearing costs: the time of each hop of a sound, on this thread.
 
-use crate::app::bench::{Times, machine};
+use crate::app::bench::{Times, machine, write_json};
 use crate::app::print;
 use crate::audio::{self, Analyzer};
 use anyhow::bail;
@@ -19,13 +19,12 @@ pub(crate) fn run(path: &Path, json_out: Option<&Path>) -> anyhow::Result<()> {
     let hop_samples = channels * (hop_secs * f64::from(sound.sample_rate)).round() as usize;
     let mut times = Times::default();
     for (number, hop) in sound.samples.chunks_exact(hop_samples).enumerate() {
-        let done: Result<(), Infallible> = times.time(number >= WARM_UP, || {
+        let Ok(()) = times.time::<Infallible>(number >= WARM_UP, || {
             analyzer.push(hop, |snapshot| {
                 std::hint::black_box(snapshot);
             });
             Ok(())
         });
-        let Ok(()) = done;
     }
     if times.0.is_empty() {
         bail!(
@@ -36,12 +35,7 @@ pub(crate) fn run(path: &Path, json_out: Option<&Path>) -> anyhow::Result<()> {
         );
     }
     let mean = times.0.iter().sum::<f64>() / times.0.len() as f64;
-    let rows = [
-        ("p50", times.at(0.5)),
-        ("p99", times.at(0.99)),
-        ("longest", times.at(1.0)),
-        ("mean", mean),
-    ];
+    let [p50, p99, longest] = [0.5, 0.99, 1.0].map(|quantile| times.at(quantile));
     print(&format!("machine: {}", machine()))?;
     print(&format!(
         "{} hops of {:.2} ms: {} samples at {} Hz, {channels} channels",
@@ -50,7 +44,12 @@ pub(crate) fn run(path: &Path, json_out: Option<&Path>) -> anyhow::Result<()> {
         hop_samples / channels,
         sound.sample_rate
     ))?;
-    for (name, secs) in rows {
+    for (name, secs) in [
+        ("p50", p50),
+        ("p99", p99),
+        ("longest", longest),
+        ("mean", mean),
+    ] {
         print(&format!(
             "{name:<8} {:>8.1} µs {:>6.2} % of the hop",
             secs * 1e6,
@@ -64,13 +63,12 @@ pub(crate) fn run(path: &Path, json_out: Option<&Path>) -> anyhow::Result<()> {
             "channels": channels,
             "hops": times.0.len(),
             "hop_secs": hop_secs,
-            "p50_secs": rows[0].1,
-            "p99_secs": rows[1].1,
-            "longest_secs": rows[2].1,
+            "p50_secs": p50,
+            "p99_secs": p99,
+            "longest_secs": longest,
             "mean_secs": mean,
         });
-        std::fs::write(out, serde_json::to_vec_pretty(&all)?)
-            .map_err(|e| anyhow::anyhow!("{}: {e}", out.display()))?;
+        write_json(out, &all)?;
     }
     Ok(())
 }

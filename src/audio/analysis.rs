@@ -9,7 +9,7 @@ use super::error::AudioError;
 use super::flux::{BANDS, Flux, HEARING, recent_loud};
 use super::history::{Follower, Relative, loudness};
 use super::loudness::{Loudness, as_signal};
-use super::network::Network;
+use super::network::{FRAME_HOPS, Network};
 use super::onset::Onsets;
 use super::relative::RelativeBands;
 use super::shape::{Salience, Shape};
@@ -22,9 +22,6 @@ pub const HOP_SECS: f64 = 256.0 / 48_000.0;
 
 /// Length of the spectrum's window in seconds: 2048 samples at 48 kHz.
 pub const WINDOW_SECS: f64 = 2048.0 / 48_000.0;
-
-/// Hops per step of the network and of the beat's model.
-pub(super) const FRAME_HOPS: u64 = 2;
 
 /// Below this mean square (−80 dBFS) sound counts as silence: dither, hum, a device's own noise.
 const SILENCE_POWER: f32 = 1e-8;

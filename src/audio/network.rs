@@ -7,6 +7,9 @@ use half::f16;
 
 use super::flux::HEARING;
 
+/// Hops per step of the network and of the beat's model.
+pub(super) const FRAME_HOPS: u64 = 2;
+
 /// Frames that the first layer sees, and its units.
 const PAST: usize = 4;
 const WIDE: usize = 40;

@@ -62,19 +62,15 @@ impl JackServer {
         };
         // Its socket says that it is nearly there.
         let socket = format!("jack_{}_", server.name);
-        let mut answer = Err("it neither answered nor ended within 30 s".to_owned());
-        for _ in 0..600 {
-            let files = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
-            if { files }.any(|file| file.file_name().to_string_lossy().starts_with(&socket)) {
-                answer = Ok(());
-                break;
+        let answer = within_secs(30, || {
+            let mut files = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+            if files.any(|file| file.file_name().to_string_lossy().starts_with(&socket)) {
+                return Some(Ok(()));
             }
-            if let Some(status) = server.jackd.try_wait().unwrap() {
-                answer = Err(format!("it ended ({status})"));
-                break;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+            let status = server.jackd.try_wait().unwrap()?;
+            Some(Err(format!("it ended ({status})")))
+        });
+        let answer = answer.unwrap_or(Err("it neither answered nor ended within 30 s".to_owned()));
         let said = fs::read_to_string(&log).unwrap_or_default();
         drop(fs::remove_file(&log));
         match answer {
@@ -108,26 +104,29 @@ impl Drop for JackServer {
             let id = self.jackd.id().to_string();
             drop(Command::new("kill").arg(id).status());
         }
-        for _ in 0..100 {
-            if !matches!(self.jackd.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(50));
+        let ended = || (!matches!(self.jackd.try_wait(), Ok(None))).then_some(());
+        if within_secs(5, ended).is_none() {
+            drop(self.jackd.kill());
+            drop(self.jackd.wait());
         }
-        drop(self.jackd.kill());
-        drop(self.jackd.wait());
     }
 }
 
 /// Asks `ready` for up to a minute: a loaded machine is no failure.
-pub(crate) fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..1200 {
-        if let Some(value) = ready() {
+pub(crate) fn until<T>(what: &str, ready: impl FnMut() -> Option<T>) -> T {
+    within_secs(60, ready).unwrap_or_else(|| panic!("{what}: not within a minute"))
+}
+
+/// Asks `ready` twenty times a second.
+fn within_secs<T>(secs: u32, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..20 * secs {
+        let value = ready();
+        if value.is_some() {
             return value;
         }
         thread::sleep(Duration::from_millis(50));
     }
-    panic!("{what}: not within a minute");
+    None
 }
 
 /// A controller: a child that owns the MIDI output `bendwave-test:knobs` and sends what it is told.

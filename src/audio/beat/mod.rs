@@ -5,10 +5,9 @@ mod bar_pointer;
 mod follow;
 mod table;
 
-use super::analysis::FRAME_HOPS;
 use super::flux::PARTS;
 use super::history::Follower;
-use super::network::{BAR, BEAT, Heard};
+use super::network::{BAR, BEAT, FRAME_HOPS, Heard};
 use crate::signal::Beat;
 use accent::AccentMeter;
 use bar_pointer::BarPointer;
