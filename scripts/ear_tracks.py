@@ -350,7 +350,7 @@ def record(midi, wav, font, effect):
     """A track and its truth, where it has one and is not there yet."""
     if os.path.exists(wav[:-4] + ".json"):
         return
-    truth = midi_truth(midi, on_grid=0.0 if "mma-" in midi else 0.9)
+    truth = midi_truth(midi, on_grid=0.9 if is_game(wav) or "nonsense" in midi else 0.0)
     if truth is not None and len(truth["beats_secs"]) >= 16:
         secs = min(GAME_SECS if is_game(wav) else TRACK_SECS, truth["beats_secs"][-1] + 1)
         play(midi, wav, secs, font, effect)

@@ -16,6 +16,7 @@ import json
 import math
 import os
 import re
+import tempfile
 import time
 import zlib
 
@@ -25,9 +26,10 @@ from torch import nn
 
 FRAME_SECS = 512 / 48000
 # As in network.rs.
-INPUTS, PAST, WIDE, UNITS, UPPER = 69, 4, 40, 64, 48
+INPUTS, PAST, WIDE, UNITS, UPPER = 69, 4, 64, 128, 96
 GROUPS = INPUTS // 3
 NAMES = ["onsets_secs", "beats_secs", "downbeats_secs", "kicks_secs", "snares_secs", "hats_secs"]
+# Lanes of each process.
 LANES, WINDOW = 32, 280
 # The beats are what is hardest to hear.
 WEIGHTS = torch.tensor([1.0, 2.0, 2.0, 0.7, 0.7, 0.7])
@@ -68,7 +70,7 @@ def kept_back(path):
 def load(folders):
     tracks = []
     for path in sorted(path for folder in folders for path in glob.glob(f"{folder}/*.hear")):
-        rows = np.fromfile(path, "<f4").reshape(-1, INPUTS)
+        rows = np.fromfile(path, "<f4").reshape(-1, INPUTS).astype(np.float16)
         truth = json.load(open(path[:-5] + ".json"))
         # The bars of these games' music do not always begin where the files say.
         bars = bool(truth["downbeats_secs"]) and not re.search("freedoom|blupi", path)
@@ -83,6 +85,7 @@ def stretched(track, dice):
     frames = int(len(rows) * factor)
     at = np.minimum(np.arange(frames) / factor, len(rows) - 1.001)
     low, part = at.astype(int), (at % 1)[:, None].astype(np.float32)
+    rows = rows.astype(np.float32)
     rows = rows[low] * (1 - part) + rows[np.minimum(low + 1, len(rows) - 1)] * part
     # Another balance of the spectrum, and now and then without a part of it.
     tilt = np.interp(np.arange(GROUPS), [0, 7, 15, GROUPS - 1], dice.normal(0, 0.25, 4)).astype(np.float32)
@@ -157,39 +160,71 @@ def main():
     parser.add_argument("--tracks", required=True, nargs="+")
     parser.add_argument("--out", required=True)
     parser.add_argument("--check", default="tests/fixtures/ears/network.json")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--processes", type=int, default=1, help="that share each step")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long, with the rate falling until then")
     args = parser.parse_args()
+    if args.processes > 1:
+        file = tempfile.NamedTemporaryFile(suffix=".meeting", delete=False).name
+        os.remove(file)
+        torch.multiprocessing.spawn(train, (args, file), nprocs=args.processes)
+    else:
+        train(0, args, None)
+
+
+def meet(model, processes):
+    """The mean of all processes' gradients, in each."""
+    if processes > 1:
+        flat = torch.cat([p.grad.ravel() for p in model.parameters()])
+        torch.distributed.all_reduce(flat)
+        flat /= processes
+        start = 0
+        for p in model.parameters():
+            p.grad.copy_(flat[start : start + p.numel()].view_as(p))
+            start += p.numel()
+
+
+def train(number, args, meeting):
+    if meeting:
+        torch.distributed.init_process_group("gloo", f"file://{meeting}", rank=number, world_size=args.processes)
     torch.set_num_threads(1)
     torch.manual_seed(1)
     tracks = load(args.tracks)
     used = [t for t in tracks if not kept_back(t[0])]
-    every = np.concatenate([t[1][::7] for t in used])
+    every = np.concatenate([t[1][::7] for t in used]).astype(np.float32)
     model = Ears(every.mean(0), every.std(0) + 1e-3)
-    print(len(used), "tracks,", sum(p.numel() for p in model.parameters()), "numbers", flush=True)
+    torch.manual_seed(1 + number)
+    say = print if number == 0 else lambda *_, **__: None
+    say(len(used), "tracks,", sum(p.numel() for p in model.parameters()), "numbers", flush=True)
     optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-3)
     started, zeros = time.time(), np.zeros((PAST - 1, INPUTS), np.float32)
-    checks = [(torch.tensor(np.concatenate([zeros, t[1]]))[None], *targets(t[2], len(t[1]), t[3])) for t in tracks if kept_back(t[0])]
+    checks = [(torch.tensor(np.concatenate([zeros, t[1]]))[None], *targets(t[2], len(t[1]), t[3])) for t in tracks if kept_back(t[0])] if number == 0 else []
     first, before, kept = 0, 0.0, args.out + ".state"
     if os.path.exists(kept):
         saved = torch.load(kept)
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         first, before = saved["epochs"], saved["secs"]
-        print(f"going on after {first} epochs", flush=True)
+        say(f"going on after {first} epochs", flush=True)
     dice = np.random.default_rng([1, first])
     for epoch in range(first, args.epochs):
         lanes = [[] for _ in range(LANES)]
-        for i, n in enumerate(dice.permutation(len(used))):
-            lanes[i % LANES].append(stretched(used[n], dice))
+        for i, n in enumerate(dice.permutation(len(used))[number :: args.processes]):
+            lanes[i % LANES].append(stretched(used[n], np.random.default_rng([3, epoch, n])))
         lanes = [[np.concatenate(part) for part in zip(*lane)] for lane in lanes]
-        frames = min(len(lane[0]) for lane in lanes)
+        frames = torch.tensor(min(len(lane[0]) for lane in lanes))
+        if meeting:
+            torch.distributed.all_reduce(frames, torch.distributed.ReduceOp.MIN)
+        frames = int(frames)
         rows, want, weight = (torch.tensor(np.stack([lane[k][:frames] for lane in lanes])) for k in range(3))
         rows = torch.cat([rows[:, :1].expand(-1, PAST - 1, -1), rows], 1)
         model.train()
         states, total, steps = (None, None), 0, 0
         for start in range(0, frames - WINDOW, WINDOW):
-            way = max(epoch / args.epochs, (before + time.time() - started) / 60 / args.minutes)
+            way = torch.tensor(max(epoch / args.epochs, (before + time.time() - started) / 60 / args.minutes))
+            if meeting:
+                torch.distributed.broadcast(way, 0)
+            way = float(way)
             for group in optimiser.param_groups:
                 group["lr"] = 4e-3 * min(1, (start + 1) / 5000 + epoch) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * min(1, way)))
             told, states = model(rows[:, start : start + WINDOW + PAST - 1], states)
@@ -198,21 +233,23 @@ def main():
             loss = loss_of(told, want[:, window], weight[:, window])
             optimiser.zero_grad()
             (loss * WEIGHTS).sum().backward()
+            meet(model, args.processes)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             total, steps = total + loss.detach(), steps + 1
-        model.eval()
-        with torch.no_grad():
-            check = sum(loss_of(model(r)[0], torch.tensor(w)[None], torch.tensor(c)[None]) for r, w, c in checks) / len(checks)
-        shown = lambda losses: " ".join(f"{v:.4f}" for v in losses.tolist())
         secs = before + time.time() - started
-        print(f"{epoch} {secs:.0f} s: {shown(total / steps)} | {shown(check)}", flush=True)
-        model.write(args.out)
-        write_check(model, args.check)
-        saved = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epochs": epoch + 1, "secs": secs}
-        torch.save(saved, kept + ".new")
-        os.replace(kept + ".new", kept)
-        if secs > 60 * args.minutes:
+        if number == 0:
+            model.eval()
+            with torch.no_grad():
+                check = sum(loss_of(model(r)[0], torch.tensor(w)[None], torch.tensor(c)[None]) for r, w, c in checks) / len(checks)
+            shown = lambda losses: " ".join(f"{v:.4f}" for v in losses.tolist())
+            print(f"{epoch} {secs:.0f} s: {shown(total / steps)} | {shown(check)}", flush=True)
+            model.write(args.out)
+            write_check(model, args.check)
+            saved = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "epochs": epoch + 1, "secs": secs}
+            torch.save(saved, kept + ".new")
+            os.replace(kept + ".new", kept)
+        if way >= 1:
             break
 
 

@@ -1,17 +1,24 @@
 //! Rhythms. One line is a bar, or two: 16 or 32 sixteenths, or 12 triplets. `X` is loud, `x` is
 //! normal, `o` is a ghost note.
 
+use std::borrow::Cow;
+
+use crate::demo_track::voices::Noise;
+
+/// A line of a groove.
+type Line = Cow<'static, str>;
+
 /// What the instruments of a style play, and how fast the style is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Groove {
-    pub(super) name: &'static str,
+    pub(super) name: Line,
     pub(super) bpm: [f64; 2],
-    pub(super) kick: &'static str,
-    pub(super) snare: &'static str,
-    pub(super) hat: &'static str,
-    pub(super) bass: &'static str,
-    pub(super) chords: &'static str,
-    pub(super) lead: &'static str,
+    pub(super) kick: Line,
+    pub(super) snare: Line,
+    pub(super) hat: Line,
+    pub(super) bass: Line,
+    pub(super) chords: Line,
+    pub(super) lead: Line,
 }
 
 const fn groove(
@@ -21,14 +28,14 @@ const fn groove(
     [bass, chords, lead]: [&'static str; 3],
 ) -> Groove {
     Groove {
-        name,
+        name: Cow::Borrowed(name),
         bpm,
-        kick,
-        snare,
-        hat,
-        bass,
-        chords,
-        lead,
+        kick: Cow::Borrowed(kick),
+        snare: Cow::Borrowed(snare),
+        hat: Cow::Borrowed(hat),
+        bass: Cow::Borrowed(bass),
+        chords: Cow::Borrowed(chords),
+        lead: Cow::Borrowed(lead),
     }
 }
 
@@ -156,9 +163,120 @@ pub(super) const HELD_OUT: &[Groove] = &[
     ),
 ];
 
+/// How likely something is struck on a beat, on the eighth between and on the rest.
+type Odds = [f32; 3];
+
+impl Groove {
+    /// A groove of chance, none of those above.
+    pub(super) fn of_chance(seed: u32) -> Self {
+        let mut noise = Noise::new(seed);
+        for _ in 0..8 {
+            noise.next();
+        }
+        loop {
+            let groove = Self::draw(&mut noise);
+            let drums = |of: &Self| [of.kick.clone(), of.snare.clone(), of.hat.clone()];
+            let known = TUNING.iter().chain(HELD_OUT);
+            if known.map(drums).all(|known| known != drums(&groove)) {
+                return groove;
+            }
+        }
+    }
+
+    fn draw(noise: &mut Noise) -> Self {
+        let mut share = || (0.5 + 0.5 * noise.next()).clamp(0.0, 0.999);
+        let mut one_of = |odds: &[Odds]| odds[(share() * odds.len() as f32) as usize];
+        let kick = one_of(&[
+            [1.0, 0.0, 0.0],
+            [0.5, 0.25, 0.08],
+            [0.6, 0.3, 0.15],
+            [0.3, 0.4, 0.2],
+            [0.0, 0.0, 0.0],
+        ]);
+        let hat = one_of(&[
+            [1.0, 1.0, 0.0],
+            [1.0, 1.0, 1.0],
+            [0.0, 1.0, 0.0],
+            [1.0, 0.2, 0.0],
+            [0.9, 0.8, 0.4],
+            [0.0, 0.0, 0.0],
+        ]);
+        let bass = one_of(&[
+            [0.7, 0.4, 0.1],
+            [0.3, 0.7, 0.3],
+            [1.0, 1.0, 0.0],
+            [0.0, 1.0, 0.6],
+            [0.5, 0.1, 0.0],
+        ]);
+        let chords = one_of(&[
+            [0.25, 0.0, 0.0],
+            [0.5, 0.4, 0.1],
+            [0.0, 0.9, 0.0],
+            [0.2, 0.5, 0.3],
+        ]);
+        let lead = one_of(&[[0.0, 0.0, 0.0], [0.6, 0.5, 0.2], [0.9, 0.8, 0.3], [0.3, 0.6, 0.4]]);
+        let steps: usize = if share() < 0.2 { 12 } else { 16 };
+        let bars = if share() < 0.25 { 2 } else { 1 };
+        let mut line = |odds: Odds, first: f32| -> Vec<u8> {
+            (0..bars * steps)
+                .map(|step| {
+                    let place = step % steps;
+                    let strong = (4 * place).is_multiple_of(steps);
+                    let odds = if place == 0 && first > 0.0 {
+                        first
+                    } else if strong {
+                        odds[0]
+                    } else if (8 * place).is_multiple_of(steps) || steps == 12 {
+                        odds[1]
+                    } else {
+                        odds[2]
+                    };
+                    match (share() < odds, share()) {
+                        (false, _) => b'.',
+                        (true, loud) if loud < 0.5 || strong => b'X',
+                        (true, loud) if loud < 0.9 => b'x',
+                        (true, _) => b'o',
+                    }
+                })
+                .collect()
+        };
+        let struck = |odds: Odds, first: f32| if odds[0] + odds[1] > 0.0 { first } else { 0.0 };
+        let kick = line(kick, struck(kick, 0.88));
+        let hat = line(hat, 0.0);
+        let bass = line(bass, 0.7);
+        let chords = line(chords, 0.8);
+        let lead = line(lead, 0.0);
+        let mut snare = line([0.02, 0.06, 0.05], 0.0);
+        let back: &[usize] = match (share() * 8.0) as usize {
+            0..=3 => &[1, 3],
+            4 => &[2],
+            5 => &[0, 1, 2, 3],
+            6 => &[1, 3],
+            _ => &[],
+        };
+        for beat in (0..4 * bars).filter(|beat| back.contains(&(beat % 4))) {
+            snare[beat * steps / 4] = b'X';
+        }
+        let text = |line: Vec<u8>| Cow::Owned(line.into_iter().map(char::from).collect());
+        Self {
+            name: Cow::Borrowed("chance"),
+            bpm: [62.0, 190.0],
+            kick: text(kick),
+            snare: text(snare),
+            hat: text(hat),
+            bass: text(bass),
+            chords: text(chords),
+            lead: text(lead),
+        }
+    }
+}
+
+/// A snare roll of one bar: sixteenths that grow.
+pub(super) const ROLL: &str = "ooooxxxxxxxxXXXX";
+
 /// The notes of a line in one bar: place in beats, and how loud.
 pub(super) fn hits(line: &str, bar: usize) -> impl Iterator<Item = (f64, f32)> {
-    let steps = if line.len() == 12 { 12 } else { 16 };
+    let steps = if line.len().is_multiple_of(16) { 16 } else { 12 };
     let bars = line.len() / steps;
     let here = &line[(bar % bars) * steps..][..steps];
     here.bytes().enumerate().filter_map(move |(step, mark)| {

@@ -72,8 +72,42 @@ impl Band {
             between(0.15, 0.4),
             between(0.15, 0.35),
         ];
+        let any = |at: f32, waves: &[Wave]| waves[(at * waves.len() as f32) as usize % waves.len()];
+        let waves = [
+            Wave::Saw,
+            Wave::Square,
+            Wave::Sine,
+            Wave::Organ,
+            Wave::Fm(1.0, 2.0 * number as f32 % 1.7 + 0.5),
+            Wave::Fm(3.0, 1.1),
+            Wave::Fm(1.41, 1.4),
+        ];
         match set {
-            Set::Training | Set::Tuning => Self {
+            Set::Training => Self {
+                kick_hz: [between(65.0, 380.0), between(38.0, 82.0)],
+                kick_fall_secs: between(0.04, 0.36),
+                kick_click: between(0.0, 1.1),
+                snare_hz: between(130.0, 440.0),
+                snare_noise_hz: between(900.0, 6_800.0),
+                snare_fall_secs: between(0.025, 0.28),
+                snare_noise: between(0.2, 1.4),
+                hat_hz: between(4_500.0, 12_000.0),
+                hat_fall_secs: between(0.012, 0.25),
+                hat_metal: between(-0.6, 1.0).max(0.0),
+                bass: any(between(0.0, 1.0), &waves),
+                chord: any(between(0.0, 1.0), &waves),
+                chord_attack_secs: between(0.002, 0.2),
+                lead: any(between(0.0, 1.0), &waves),
+                gains: [
+                    between(0.4, 1.2),
+                    between(0.3, 1.0),
+                    between(0.05, 0.45),
+                    between(0.15, 0.8),
+                    between(0.08, 0.5),
+                    between(0.08, 0.45),
+                ],
+            },
+            Set::Tuning => Self {
                 kick_hz: [between(120.0, 320.0), between(42.0, 58.0)],
                 kick_fall_secs: between(0.07, 0.2),
                 kick_click: between(0.0, 0.5),

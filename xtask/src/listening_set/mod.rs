@@ -1,8 +1,8 @@
 //! Tracks with exact truth, to measure the ears: grooves, tempi, breaks and masters of many kinds.
 //!
 //! Sets with nothing in common but the code that plays them: `training` is what the ears' network
-//! learnt from, `tuning` has the same grooves by other bands and is what constants were
-//! chosen on, `held-out` has other grooves, other sounds, other seeds and other tempi, and is only
+//! learns from, grooves and bands of chance; `tuning` has grooves of its own and is what constants are
+//! chosen on; `held-out` has other grooves, other sounds, other seeds and other tempi, and is only
 //! for reports.
 
 mod groove;

@@ -6,7 +6,7 @@ use crate::demo_track::voices::Noise;
 /// A set of tracks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Set {
-    /// What the network of the ears is trained on: the grooves of [`Set::Tuning`] by other bands.
+    /// What the network of the ears is trained on: grooves, bands and rolls of chance.
     Training,
     /// What constants are chosen on.
     Tuning,
@@ -62,6 +62,8 @@ pub struct Recipe {
     /// Largest error of the players, in seconds.
     pub(super) sloppiness_secs: f64,
     pub(super) bars: usize,
+    /// Whether a snare roll leads to each ninth bar.
+    pub(super) rolls: bool,
 }
 
 impl Set {
@@ -77,18 +79,15 @@ impl Set {
     /// Its tracks.
     pub fn recipes(self) -> Vec<Recipe> {
         let (grooves, seed, count) = match self {
-            Self::Training => (groove::TUNING, 5_000, 108),
+            Self::Training => (&[] as &[Groove], 5_000, 240),
             Self::Tuning => (groove::TUNING, 1_000, 36),
             Self::HeldOut => (groove::HELD_OUT, 77_000, 30),
         };
         (0..count)
             .map(|number| {
-                Recipe::draw(
-                    self,
-                    number,
-                    grooves[number as usize % grooves.len()],
-                    seed + number,
-                )
+                let groove = grooves.get(number as usize % grooves.len().max(1));
+                let groove = groove.cloned().unwrap_or_else(|| Groove::of_chance(60_000 + number));
+                Recipe::draw(self, number, groove, seed + number)
             })
             .collect()
     }
@@ -138,6 +137,7 @@ impl Recipe {
             swing,
             sloppiness_secs: if number % 3 == 2 { 0.008 } else { 0.0 },
             bars,
+            rolls: set == Set::Training && number % 3 == 1,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is played when, and the mix.
 
 use super::SAMPLE_RATE;
-use super::groove::hits;
+use super::groove::{ROLL, hits};
 use super::instruments::{Band, Instrument};
 use super::recipe::{Master, Middle, Recipe};
 use crate::demo_track::voices::Noise;
@@ -89,21 +89,23 @@ impl Score {
                 times
             };
             let beat_secs = (60.0 / recipe.bpm_at(4.0 * bar as f64)) as f32;
-            let times = play(groove.kick, drums, &mut |_| Instrument::Kick);
+            let roll = recipe.rolls && bar % 8 == 7;
+            let snare = if roll { ROLL } else { &groove.snare };
+            let times = play(&groove.kick, drums && !(roll && bar % 16 == 7), &mut |_| Instrument::Kick);
             truth.kicks_secs.extend(times);
-            let times = play(groove.snare, drums, &mut |_| Instrument::Snare);
+            let times = play(snare, drums, &mut |_| Instrument::Snare);
             truth.snares_secs.extend(times);
-            let times = play(groove.hat, drums, &mut |_| Instrument::Hat);
+            let times = play(&groove.hat, drums, &mut |_| Instrument::Hat);
             truth.hats_secs.extend(times);
-            play(groove.bass, drums && harmony, &mut |n| Instrument::Bass {
+            play(&groove.bass, drums && harmony, &mut |n| Instrument::Bass {
                 note: root + if n % 4 == 3 { 7.0 } else { 0.0 },
                 secs: 0.4 * beat_secs,
             });
-            play(groove.chords, harmony, &mut |_| Instrument::Chord {
+            play(&groove.chords, harmony, &mut |_| Instrument::Chord {
                 notes: [root + 24.0, root + 24.0 + third, root + 31.0],
                 secs: 1.8 * beat_secs,
             });
-            play(groove.lead, harmony, &mut |n| Instrument::Lead {
+            play(&groove.lead, harmony, &mut |n| Instrument::Lead {
                 note: root + [36.0, 43.0, 36.0 + third, 48.0][(n + bar) % 4],
                 secs: 0.45 * beat_secs,
             });
