@@ -5,7 +5,8 @@
     for f in /tmp/tracks/*.wav; do target/release/bendwave analyze $f --hearing ${f%.wav}.hear --out /dev/null; done
     python3 scripts/train_ears.py --tracks /tmp/tracks --out src/audio/network.f16
 
-It goes on where it was stopped: everything is kept after each epoch, in OUT.state. Beside OUT, `--check`
+It goes on where it was stopped: everything is kept after each epoch, in OUT.state. --again begins a new
+schedule there. Beside OUT, `--check`
 writes what PyTorch makes of made-up input, which a test compares with the program's.
 Needs numpy and torch; a CPU does. Kept back, to see how it goes and to choose the constants of the bar
 pointer on: every tenth track, half of Freedoom's music, a third of Simutrans's, and Planet Blupi's.
@@ -30,7 +31,7 @@ INPUTS, PAST, WIDE, UNITS, UPPER = 69, 4, 64, 128, 96
 GROUPS = INPUTS // 3
 NAMES = ["onsets_secs", "beats_secs", "downbeats_secs", "kicks_secs", "snares_secs", "hats_secs"]
 # Lanes of each process.
-LANES, WINDOW = 32, 280
+LANES, WINDOW = 16, 200
 # The beats are what is hardest to hear.
 WEIGHTS = torch.tensor([1.0, 2.0, 2.0, 0.7, 0.7, 0.7])
 
@@ -161,7 +162,9 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--check", default="tests/fixtures/ears/network.json")
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=2e-3, help="of learning, at the beginning")
     parser.add_argument("--processes", type=int, default=1, help="that share each step")
+    parser.add_argument("--again", action="store_true", help="count the minutes from now, not from the first start")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long, with the rate falling until then")
     args = parser.parse_args()
     if args.processes > 1:
@@ -172,16 +175,17 @@ def main():
         train(0, args, None)
 
 
+# Steps after which the processes agree.
+MEET = 16
+
+
 def meet(model, processes):
-    """The mean of all processes' gradients, in each."""
+    """The mean of all processes' numbers, in each."""
     if processes > 1:
-        flat = torch.cat([p.grad.ravel() for p in model.parameters()])
-        torch.distributed.all_reduce(flat)
-        flat /= processes
-        start = 0
-        for p in model.parameters():
-            p.grad.copy_(flat[start : start + p.numel()].view_as(p))
-            start += p.numel()
+        with torch.no_grad():
+            flat = torch.cat([p.ravel() for p in model.parameters()])
+            torch.distributed.all_reduce(flat)
+            torch.nn.utils.vector_to_parameters(flat / processes, model.parameters())
 
 
 def train(number, args, meeting):
@@ -196,47 +200,55 @@ def train(number, args, meeting):
     torch.manual_seed(1 + number)
     say = print if number == 0 else lambda *_, **__: None
     say(len(used), "tracks,", sum(p.numel() for p in model.parameters()), "numbers", flush=True)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=1e-3)
     started, zeros = time.time(), np.zeros((PAST - 1, INPUTS), np.float32)
-    checks = [(torch.tensor(np.concatenate([zeros, t[1]]))[None], *targets(t[2], len(t[1]), t[3])) for t in tracks if kept_back(t[0])] if number == 0 else []
+    checks = [(torch.tensor(np.concatenate([zeros, t[1]]))[None], *targets(t[2], len(t[1]), t[3])) for t in [t for t in tracks if kept_back(t[0])][::4]] if number == 0 else []
     first, before, kept = 0, 0.0, args.out + ".state"
     if os.path.exists(kept):
         saved = torch.load(kept)
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
-        first, before = saved["epochs"], saved["secs"]
+        first, before = saved["epochs"], 0.0 if args.again else saved["secs"]
         say(f"going on after {first} epochs", flush=True)
     dice = np.random.default_rng([1, first])
     for epoch in range(first, args.epochs):
-        lanes = [[] for _ in range(LANES)]
-        for i, n in enumerate(dice.permutation(len(used))[number :: args.processes]):
-            lanes[i % LANES].append(stretched(used[n], np.random.default_rng([3, epoch, n])))
-        lanes = [[np.concatenate(part) for part in zip(*lane)] for lane in lanes]
-        frames = torch.tensor(min(len(lane[0]) for lane in lanes))
+        order = dice.permutation(len(used))[number :: args.processes]
+        room = PAST - 1 + int(1.17 * max(sum(len(used[n][1]) for n in order[lane::LANES]) for lane in range(LANES)))
+        rows, want, weight = torch.zeros(LANES, room, INPUTS), torch.zeros(LANES, room, 6), torch.zeros(LANES, room, 6)
+        ends = [PAST - 1] * LANES
+        for i, n in enumerate(order):
+            lane, parts = i % LANES, stretched(used[n], np.random.default_rng([3, epoch, n]))
+            here = slice(ends[lane], ends[lane] + len(parts[0]))
+            for whole, part in zip((rows, want, weight), parts):
+                whole[lane, here] = torch.from_numpy(part)
+            ends[lane] = here.stop
+        frames = torch.tensor(min(ends) - PAST + 1)
         if meeting:
             torch.distributed.all_reduce(frames, torch.distributed.ReduceOp.MIN)
         frames = int(frames)
-        rows, want, weight = (torch.tensor(np.stack([lane[k][:frames] for lane in lanes])) for k in range(3))
-        rows = torch.cat([rows[:, :1].expand(-1, PAST - 1, -1), rows], 1)
+        want, weight = want[:, PAST - 1 :], weight[:, PAST - 1 :]
         model.train()
         states, total, steps = (None, None), 0, 0
         for start in range(0, frames - WINDOW, WINDOW):
-            way = torch.tensor(max(epoch / args.epochs, (before + time.time() - started) / 60 / args.minutes))
-            if meeting:
-                torch.distributed.broadcast(way, 0)
-            way = float(way)
+            if steps % MEET == 0:
+                way = torch.tensor(max(epoch / args.epochs, (before + time.time() - started) / 60 / args.minutes))
+                if meeting:
+                    torch.distributed.broadcast(way, 0)
+                way = float(way)
             for group in optimiser.param_groups:
-                group["lr"] = 4e-3 * min(1, (start + 1) / 5000 + epoch) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * min(1, way)))
+                group["lr"] = args.rate * min(1, (start + 1) / 5000 + epoch) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * min(1, way)))
             told, states = model(rows[:, start : start + WINDOW + PAST - 1], states)
             states = tuple(state.detach() for state in states)
             window = slice(start, start + WINDOW)
             loss = loss_of(told, want[:, window], weight[:, window])
             optimiser.zero_grad()
             (loss * WEIGHTS).sum().backward()
-            meet(model, args.processes)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             total, steps = total + loss.detach(), steps + 1
+            if steps % MEET == 0:
+                meet(model, args.processes)
+        meet(model, args.processes)
         secs = before + time.time() - started
         if number == 0:
             model.eval()

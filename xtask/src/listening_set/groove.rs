@@ -214,7 +214,12 @@ impl Groove {
             [0.0, 0.9, 0.0],
             [0.2, 0.5, 0.3],
         ]);
-        let lead = one_of(&[[0.0, 0.0, 0.0], [0.6, 0.5, 0.2], [0.9, 0.8, 0.3], [0.3, 0.6, 0.4]]);
+        let lead = one_of(&[
+            [0.0, 0.0, 0.0],
+            [0.6, 0.5, 0.2],
+            [0.9, 0.8, 0.3],
+            [0.3, 0.6, 0.4],
+        ]);
         let steps: usize = if share() < 0.2 { 12 } else { 16 };
         let bars = if share() < 0.25 { 2 } else { 1 };
         let mut line = |odds: Odds, first: f32| -> Vec<u8> {
@@ -276,7 +281,11 @@ pub(super) const ROLL: &str = "ooooxxxxxxxxXXXX";
 
 /// The notes of a line in one bar: place in beats, and how loud.
 pub(super) fn hits(line: &str, bar: usize) -> impl Iterator<Item = (f64, f32)> {
-    let steps = if line.len().is_multiple_of(16) { 16 } else { 12 };
+    let steps = if line.len().is_multiple_of(16) {
+        16
+    } else {
+        12
+    };
     let bars = line.len() / steps;
     let here = &line[(bar % bars) * steps..][..steps];
     here.bytes().enumerate().filter_map(move |(step, mark)| {

@@ -86,7 +86,9 @@ impl Set {
         (0..count)
             .map(|number| {
                 let groove = grooves.get(number as usize % grooves.len().max(1));
-                let groove = groove.cloned().unwrap_or_else(|| Groove::of_chance(60_000 + number));
+                let groove = groove
+                    .cloned()
+                    .unwrap_or_else(|| Groove::of_chance(60_000 + number));
                 Recipe::draw(self, number, groove, seed + number)
             })
             .collect()
@@ -186,5 +188,45 @@ impl Recipe {
             Tempo::Drift(depth) => 1.0 + depth * (std::f64::consts::TAU * beat / 32.0).sin(),
         };
         self.bpm * factor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Recipe, Set};
+
+    /// Drums of all grooves of a set; those without drums do not count.
+    fn drums(set: Set) -> Vec<[String; 3]> {
+        let of = |recipe: Recipe| {
+            let groove = recipe.groove;
+            [groove.kick, groove.snare, groove.hat].map(String::from)
+        };
+        let all = set.recipes().into_iter().map(of);
+        all.filter(|lines| lines.iter().any(|line| line.contains(['x', 'X'])))
+            .collect()
+    }
+
+    #[test]
+    fn no_set_has_a_groove_of_another() {
+        let [training, tuning, held_out] = [Set::Training, Set::Tuning, Set::HeldOut].map(drums);
+        assert!(training.iter().all(|groove| !tuning.contains(groove)));
+        assert!(training.iter().all(|groove| !held_out.contains(groove)));
+        assert!(tuning.iter().all(|groove| !held_out.contains(groove)));
+    }
+
+    #[test]
+    fn grooves_of_chance_differ_and_fit_the_bar() {
+        let mut training = drums(Set::Training);
+        let all = training.len();
+        for line in training.iter().flatten() {
+            assert!([12, 16, 24, 32].contains(&line.len()), "{line}");
+        }
+        training.sort();
+        training.dedup();
+        assert!(
+            20 * training.len() > 19 * all,
+            "{} of {all}",
+            training.len()
+        );
     }
 }

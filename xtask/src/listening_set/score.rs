@@ -91,7 +91,9 @@ impl Score {
             let beat_secs = (60.0 / recipe.bpm_at(4.0 * bar as f64)) as f32;
             let roll = recipe.rolls && bar % 8 == 7;
             let snare = if roll { ROLL } else { &groove.snare };
-            let times = play(&groove.kick, drums && !(roll && bar % 16 == 7), &mut |_| Instrument::Kick);
+            let times = play(&groove.kick, drums && !(roll && bar % 16 == 7), &mut |_| {
+                Instrument::Kick
+            });
             truth.kicks_secs.extend(times);
             let times = play(snare, drums, &mut |_| Instrument::Snare);
             truth.snares_secs.extend(times);
