@@ -12,11 +12,11 @@ pub(super) const FRAME_HOPS: u64 = 2;
 
 /// Frames that the first layer sees, and its units.
 const PAST: usize = 4;
-const WIDE: usize = 40;
+const WIDE: usize = 64;
 
 /// Units of the lower and the upper recurrent layer.
-const UNITS: usize = 64;
-const UPPER: usize = 48;
+const UNITS: usize = 128;
+const UPPER: usize = 96;
 
 const OUTPUTS: usize = 6;
 
@@ -29,7 +29,7 @@ const NUMBERS: &[u8] = include_bytes!("network.f16");
 /// kick, snare, hat.
 pub(super) type Heard = [f32; OUTPUTS];
 
-/// Places in [`Heard`]. The drums have taught the network more than they tell yet.
+/// Places in [`Heard`].
 pub(super) const ONSET: usize = 0;
 pub(super) const BEAT: usize = 1;
 pub(super) const BAR: usize = 2;

@@ -31,10 +31,14 @@ const FORGET: f32 = 1e-4;
 /// Chance, for each beat, that the bar is counted anew.
 const BAR_SLIP: f32 = 5e-4;
 
-/// Weights of the accents, and of the bar's first beats that the network hears: frames that follow
-/// each other are not independent.
-const ACCENT_TRUST: f32 = 0.6;
+/// Weights of the accents, of the beats that the network hears, and of the first beats of bars among them:
+/// frames that follow each other are not independent.
+const ACCENT_TRUST: f32 = 0.2;
+const BEAT_TRUST: f32 = 0.15;
 const BAR_TRUST: f32 = 1.0;
+
+/// How likely a beat is in a frame of which nothing is known but that it may be one.
+const USUAL_BEAT: f32 = 0.12;
 
 /// How much of a beat the network hears in the frame of the beat and in the next ones on both sides.
 const NEAR_BEAT: [f32; 3] = [1.0, 0.5, 0.06];
@@ -134,7 +138,7 @@ pub(super) struct BarPointer {
     log_rates: Vec<[f32; PARTS]>,
     likelihood: Vec<f32>,
     /// The same of what the network hears, of each kind of nearness.
-    bar_likelihood: [f32; NEAR_KINDS],
+    heard_likelihood: [f32; NEAR_KINDS],
     /// How much is going on in each part.
     activity: [Follower; PARTS],
     /// How much it is in the table at the usual tempo.
@@ -201,7 +205,7 @@ impl BarPointer {
             log_rates: rates.iter().map(|kind| kind.map(f32::ln)).collect(),
             rates,
             likelihood: vec![1.0; KINDS],
-            bar_likelihood: [1.0; NEAR_KINDS],
+            heard_likelihood: [1.0; NEAR_KINDS],
             activity: std::array::from_fn(|_| {
                 Follower::new(frame_secs, ACTIVITY_SECS, ACTIVITY_SECS)
             }),
@@ -216,7 +220,7 @@ impl BarPointer {
     /// probabilities.
     pub(super) fn step(&mut self, accents: &Accents, beat: f32, bar: f32) {
         self.weigh(accents);
-        self.weigh_bar(beat, bar);
+        self.weigh_heard(beat, bar);
         self.advance();
         let mut total = 0.0;
         for lane in &mut self.lanes {
@@ -224,7 +228,7 @@ impl BarPointer {
             let places = lane.p.iter_mut().zip(&lane.kinds).zip(&lane.nearness);
             for ((p, kind), near) in places {
                 let likelihood =
-                    self.likelihood[usize::from(*kind)] * self.bar_likelihood[usize::from(*near)];
+                    self.likelihood[usize::from(*kind)] * self.heard_likelihood[usize::from(*near)];
                 *p = (*p * (1.0 - FORGET) + fresh) * likelihood;
                 total += *p;
             }
@@ -257,17 +261,23 @@ impl BarPointer {
         }
     }
 
-    /// How likely what the network hears is at the bar's first beat and at others, by Bayes' rule:
-    /// the share of first beats in what it takes for a beat, against one in four.
-    fn weigh_bar(&mut self, beat: f32, bar: f32) {
+    /// How likely what the network hears is, by Bayes' rule: where a beat is and where none is, that it hears
+    /// one, against the usual; at the bar's first beat and at others, the share of first beats in what
+    /// it takes for a beat, against one in four.
+    fn weigh_heard(&mut self, beat: f32, bar: f32) {
+        let heard = beat.clamp(LEAST_BEAT, 1.0 - LEAST_BEAT);
+        let [here, nowhere] = [heard / USUAL_BEAT, (1.0 - heard) / (1.0 - USUAL_BEAT)]
+            .map(|odds| BEAT_TRUST * odds.ln());
         let share = (bar / beat.max(LEAST_BEAT)).clamp(SURE_BAR[0], SURE_BAR[1]);
         let clear = (beat / CLEAR_BEAT).min(1.0);
         let usual = 1.0 / BEATS as f32;
         let told = [(1.0 - share) / (1.0 - usual), share / usual];
-        let kinds = self.bar_likelihood[1..].chunks_exact_mut(told.len());
+        self.heard_likelihood[0] = nowhere.exp();
+        let kinds = self.heard_likelihood[1..].chunks_exact_mut(told.len());
         for (pair, near) in kinds.zip(NEAR_BEAT) {
+            let beat = near * here + (1.0 - near) * nowhere;
             for (likelihood, told) in pair.iter_mut().zip(told) {
-                *likelihood = told.powf(BAR_TRUST * clear * near);
+                *likelihood = (beat + BAR_TRUST * clear * near * told.ln()).exp();
             }
         }
     }
