@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the small network of the ears, src/audio/network.rs, and writes its numbers.
 
-    python3 scripts/ear_tracks.py --out /tmp/tracks
+    python3 scripts/ear_tracks.py --out /tmp/tracks    # and score_tracks.py, module_tracks.py
     for f in /tmp/tracks/*.wav; do target/release/bendwave analyze $f --hearing ${f%.wav}.hear --out /dev/null; done
     python3 scripts/train_ears.py --tracks /tmp/tracks --out src/audio/network.f16
 
@@ -31,7 +31,7 @@ INPUTS, PAST, WIDE, UNITS, UPPER = 69, 4, 64, 128, 96
 GROUPS = INPUTS // 3
 NAMES = ["onsets_secs", "beats_secs", "downbeats_secs", "kicks_secs", "snares_secs", "hats_secs"]
 # Lanes of each process.
-LANES, WINDOW = 16, 200
+LANES, WINDOW = 24, 400
 # The beats are what is hardest to hear.
 WEIGHTS = torch.tensor([1.0, 2.0, 2.0, 0.7, 0.7, 0.7])
 
@@ -66,6 +66,12 @@ def kept_back(path):
     if name.startswith("simutrans"):
         return zlib.crc32(name.encode()) % 3 == 0
     return "blupi" in name or zlib.crc32(name.encode()) % (2 if "freedoom" in name else 10) == 0
+
+
+def of_chance(path):
+    """Whether score_tracks.py chose its tempo at random."""
+    name = os.path.basename(path)
+    return name.startswith("score-") and not name.startswith("score-pop")
 
 
 def load(folders):
@@ -176,7 +182,10 @@ def main():
 
 
 # Steps after which the processes agree.
-MEET = 16
+MEET = 8
+# Of the scores, whose tempi are of chance and so say little of which level of their metre is the beat,
+# each is played in one epoch of so many.
+SCORES = 3
 
 
 def meet(model, processes):
@@ -212,7 +221,8 @@ def train(number, args, meeting):
         say(f"going on after {first} epochs", flush=True)
     dice = np.random.default_rng([1, first])
     for epoch in range(first, args.epochs):
-        order = dice.permutation(len(used))[number :: args.processes]
+        drawn = [n for n in dice.permutation(len(used)) if not of_chance(used[n][0]) or (n + epoch) % SCORES == 0]
+        order = drawn[number :: args.processes]
         room = PAST - 1 + int(1.17 * max(sum(len(used[n][1]) for n in order[lane::LANES]) for lane in range(LANES)))
         rows, want, weight = torch.zeros(LANES, room, INPUTS), torch.zeros(LANES, room, 6), torch.zeros(LANES, room, 6)
         ends = [PAST - 1] * LANES
