@@ -32,6 +32,8 @@ GROUPS = INPUTS // 3
 NAMES = ["onsets_secs", "beats_secs", "downbeats_secs", "kicks_secs", "snares_secs", "hats_secs"]
 # Lanes of each process.
 LANES, WINDOW = 24, 400
+# So many tracks of an epoch are swung.
+SWUNG = 0.2
 # The beats are what is hardest to hear.
 WEIGHTS = torch.tensor([1.0, 2.0, 2.0, 0.7, 0.7, 0.7])
 
@@ -85,12 +87,39 @@ def load(folders):
     return tracks
 
 
+def swing(truth, dice):
+    """Times and where they go when the eighths, or sixteenths, that are straight are swung; None where they are not."""
+    beats = np.asarray(truth.get("beats_secs") or [])
+    if len(beats) < 8:
+        return None
+    # Of modules the onsets are not known; their rows are straight.
+    place = np.interp(truth.get("onsets_secs") or [], beats, np.arange(len(beats)), left=0, right=0)
+    near = lambda low, high: int(((place % 1 > low) & (place % 1 < high)).sum())
+    if truth.get("onsets_secs") and near(0.44, 0.56) < 4 + 3 * near(0.58, 0.72):
+        return None
+    late = dice.uniform(0.56, 0.69)
+    within = np.array([0, late]) if dice.random() < 0.75 else np.array([0, late / 2, 0.5, 0.5 + late / 2])
+    steps = np.arange(len(beats) - 1)[:, None]
+    straight = np.append(steps + np.arange(len(within)) / len(within), len(beats) - 1)
+    swung = np.append(steps + within, len(beats) - 1)
+    secs = lambda places: np.concatenate([[-1e3], np.interp(places, np.arange(len(beats)), beats), [beats[-1] + 1e3]])
+    there, here = secs(straight), secs(swung)
+    # Outside of the beats nothing moves.
+    there[0], here[0] = beats[0] - 1e3, beats[0] - 1e3
+    return there, here
+
+
 def stretched(track, dice):
-    """The track, played at another speed."""
+    """The track, played at another speed, and now and then swung."""
     _, rows, truth, bars = track
     factor = float(np.exp(dice.uniform(-0.14, 0.14))) if dice.random() < 0.5 else 1.0
+    moved = swing(truth, dice) if dice.random() < SWUNG else None
     frames = int(len(rows) * factor)
-    at = np.minimum(np.arange(frames) / factor, len(rows) - 1.001)
+    at = np.arange(frames) / factor
+    if moved:
+        at = np.interp(at * FRAME_SECS, moved[1], moved[0]) / FRAME_SECS
+        truth = {n: None if truth.get(n) is None else np.interp(truth[n], *moved).tolist() for n in NAMES}
+    at = np.clip(at, 0, len(rows) - 1.001)
     low, part = at.astype(int), (at % 1)[:, None].astype(np.float32)
     rows = rows.astype(np.float32)
     rows = rows[low] * (1 - part) + rows[np.minimum(low + 1, len(rows) - 1)] * part
@@ -185,7 +214,7 @@ def main():
 MEET = 8
 # Of the scores, whose tempi are of chance and so say little of which level of their metre is the beat,
 # each is played in one epoch of so many.
-SCORES = 3
+SCORES = 2
 
 
 def meet(model, processes):

@@ -33,6 +33,9 @@ pub(super) type Heard = [f32; OUTPUTS];
 pub(super) const ONSET: usize = 0;
 pub(super) const BEAT: usize = 1;
 pub(super) const BAR: usize = 2;
+pub(super) const KICK: usize = 3;
+pub(super) const SNARE: usize = 4;
+pub(super) const HAT: usize = 5;
 
 /// A matrix with a row for each input, so that the sums over a row's outputs run side by side.
 #[derive(Clone, Debug)]

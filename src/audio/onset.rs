@@ -14,50 +14,77 @@ const SUB_ONSET: usize = place("sub-onset");
 /// Rises above this all count as strong.
 const STRONGEST: f32 = 1.0;
 
-/// When a rise is an onset.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PickRule {
-    /// Least rise above the mean of the last 150 ms.
-    pub least_rise: f32,
-    /// Least share of the strongest onsets of the last seconds, in \[0, 1\].
-    pub share_of_strongest: f32,
-    /// Least distance of two onsets in seconds.
-    pub apart_secs: f64,
-    /// Time in which the signal falls from 1 to 0, in seconds.
-    pub fall_secs: f64,
+/// A pulse: 1 where something begins, then falling to 0.
+#[derive(Clone, Debug)]
+struct Pulse {
+    hop_secs: f64,
+    apart_secs: f64,
+    fall_secs: f64,
+    since_secs: f64,
 }
 
-/// Picks onsets as they come and holds a falling pulse after each.
+impl Pulse {
+    /// Two that begin are at least `apart_secs` from each other; each falls in `fall_secs`.
+    fn new(hop_secs: f64, apart_secs: f64, fall_secs: f64) -> Self {
+        Self {
+            hop_secs,
+            apart_secs,
+            fall_secs,
+            since_secs: f64::INFINITY,
+        }
+    }
+
+    /// A hop goes by. Whether the next one may begin.
+    fn step(&mut self) -> bool {
+        self.since_secs += self.hop_secs;
+        self.since_secs >= self.apart_secs
+    }
+
+    fn begin(&mut self) {
+        self.since_secs = 0.0;
+    }
+
+    /// In \[0, 1\]: (1 − t / fall)².
+    fn value(&self) -> f32 {
+        let left = (1.0 - self.since_secs / self.fall_secs).max(0.0) as f32;
+        left * left
+    }
+}
+
+/// When a rise is an onset.
+#[derive(Clone, Copy, Debug)]
+struct RiseRule {
+    /// Least rise above the mean of the last 150 ms.
+    least_rise: f32,
+    /// Least share of the strongest onsets of the last seconds, in \[0, 1\].
+    share_of_strongest: f32,
+}
+
+/// Tells where a rise stands out.
 #[derive(Clone, Debug)]
-pub(super) struct Picker {
-    rule: PickRule,
-    hop_secs: f64,
+struct Rising {
+    rule: RiseRule,
     recent: Vec<f32>,
     next: usize,
     max_hops: usize,
     strongest: Follower,
-    since_secs: f64,
 }
 
-impl Picker {
-    pub(super) fn new(hop_secs: f64, rule: PickRule) -> Self {
+impl Rising {
+    fn new(hop_secs: f64, rule: RiseRule) -> Self {
         let hops = |secs: f64| (secs / hop_secs).round().max(1.0) as usize;
         Self {
             rule,
-            hop_secs,
             recent: vec![0.0; hops(0.15)],
             next: 0,
             max_hops: hops(0.03),
             // Rises at once; forgets in seconds.
             strongest: Follower::new(hop_secs, 1e-6, 4.0),
-            since_secs: f64::INFINITY,
         }
     }
 
-    /// The pulse for the next hop, in \[0, 1\]: 1 at an onset, then falling to 0 as
-    /// (1 − t / fall)².
-    pub(super) fn update(&mut self, rise: f32) -> f32 {
-        self.since_secs += self.hop_secs;
+    /// Whether the next hop's rise stands out.
+    fn update(&mut self, rise: f32) -> bool {
         let len = self.recent.len();
         let mean = self.recent.iter().sum::<f32>() / len as f32;
         let newest_max = (1..=self.max_hops.min(len))
@@ -65,63 +92,158 @@ impl Picker {
             .fold(0.0, f32::max);
         let least = (mean + self.rule.least_rise)
             .max(self.rule.share_of_strongest * self.strongest.value());
-        if rise > least && rise >= newest_max && self.since_secs >= self.rule.apart_secs {
-            self.since_secs = 0.0;
-        }
         // The first sound after silence rises without bound; it must not set the measure.
         self.strongest.follow(rise.min(STRONGEST));
         self.recent[self.next] = rise;
         self.next = (self.next + 1) % len;
-        let left = (1.0 - self.since_secs / self.rule.fall_secs).max(0.0) as f32;
-        left * left
+        rise > least && rise >= newest_max
     }
 }
 
-/// Picks the beginnings that the network hears.
+/// Picks rises as they come.
 #[derive(Clone, Debug)]
-pub(super) struct HeardPicker {
-    least: f32,
-    apart_secs: f64,
-    fall_secs: f64,
-    hop_secs: f64,
-    /// The most since the last pick, and whether it fell away from there.
+struct Picker {
+    rising: Rising,
+    pulse: Pulse,
+}
+
+impl Picker {
+    /// The pulse for the next hop.
+    fn update(&mut self, rise: f32) -> f32 {
+        let may = self.pulse.step();
+        if self.rising.update(rise) && may {
+            self.pulse.begin();
+        }
+        self.pulse.value()
+    }
+}
+
+/// What the network hears counts once, until it was hardly heard any more.
+#[derive(Clone, Debug, Default)]
+struct Once {
+    /// The most since the last pick, or 0 if it fell away from there.
     most: f32,
-    since_secs: f64,
 }
 
 /// A pick must be this much of what came before it.
 const FALLEN: f32 = 0.6;
 
+impl Once {
+    /// Whether `likely` is another than the last one that was picked.
+    fn is_new(&mut self, likely: f32) -> bool {
+        if likely < FALLEN * self.most {
+            self.most = 0.0;
+        }
+        self.most == 0.0
+    }
+
+    /// It is the one that was picked.
+    fn keep(&mut self, likely: f32) {
+        self.most = self.most.max(likely);
+    }
+}
+
+/// Picks the beginnings that the network hears.
+#[derive(Clone, Debug)]
+struct HeardPicker {
+    least: f32,
+    once: Once,
+    pulse: Pulse,
+}
+
 impl HeardPicker {
-    fn new(hop_secs: f64, least: f32, apart_secs: f64, fall_secs: f64) -> Self {
+    /// The pulse for the next hop. `likely` is news, if there is some.
+    fn update(&mut self, likely: Option<f32>) -> f32 {
+        let may = self.pulse.step();
+        if let Some(likely) = likely {
+            let is_new = self.once.is_new(likely);
+            let picked = is_new && may && likely >= self.least;
+            if picked {
+                self.pulse.begin();
+            }
+            if picked || !is_new || !may {
+                self.once.keep(likely);
+            }
+        }
+        self.pulse.value()
+    }
+}
+
+/// Least time between two drums of a kind, in seconds.
+const DRUMS_APART_SECS: f64 = 0.06;
+/// How long a rise is remembered, in seconds: the network hears a drum a moment later.
+const RISEN_SECS: f64 = 0.04;
+
+/// How a drum is picked.
+#[derive(Clone, Copy, Debug)]
+struct DrumRule {
+    rise: RiseRule,
+    /// Least time between two rises, in seconds.
+    rises_apart_secs: f64,
+    /// Least likelihood where the sound rises, in \[0, 1\].
+    likely: f32,
+    /// A rise whose product with the likelihood is as much needs no more: the network does not know all
+    /// sounds, but few rise so far.
+    strong: f32,
+    /// Least likelihood where it does not rise, in \[0, 1\].
+    sure: f32,
+    fall_secs: f64,
+}
+
+/// Picks a drum where the sound rises in its part of the spectrum and the network finds it likely, or where the
+/// network is sure. Either alone errs more: a bass note rises as a kick does; the network knows fewer
+/// sounds of drums than there are.
+#[derive(Clone, Debug)]
+struct DrumPicker {
+    rule: DrumRule,
+    rising: Rising,
+    /// Since the last rise; [`Pulse::begin`] is called at each.
+    rise: Pulse,
+    /// The most of it.
+    highest: f32,
+    /// Whether it was picked.
+    used: bool,
+    once: Once,
+    pulse: Pulse,
+}
+
+impl DrumPicker {
+    fn new(hop_secs: f64, rule: DrumRule) -> Self {
         Self {
-            least,
-            apart_secs,
-            fall_secs,
-            hop_secs,
-            most: 0.0,
-            since_secs: f64::INFINITY,
+            rule,
+            rising: Rising::new(hop_secs, rule.rise),
+            rise: Pulse::new(hop_secs, rule.rises_apart_secs, RISEN_SECS),
+            highest: 0.0,
+            used: true,
+            once: Once::default(),
+            pulse: Pulse::new(hop_secs, DRUMS_APART_SECS, rule.fall_secs),
         }
     }
 
-    /// The pulse for the next hop, in \[0, 1\]: 1 at an onset, then falling to 0 as
-    /// (1 − t / fall)². `likely` is news, if there is some.
-    fn update(&mut self, likely: Option<f32>) -> f32 {
-        self.since_secs += self.hop_secs;
+    /// The pulse for the next hop. `likely` is news of the network, if there is some.
+    fn update(&mut self, rise: f32, likely: Option<f32>) -> f32 {
+        let may_rise = self.rise.step();
+        if self.rising.update(rise) && may_rise {
+            self.rise.begin();
+            self.highest = 0.0;
+            self.used = false;
+        }
+        self.highest = self.highest.max(rise);
+        let may = self.pulse.step();
         if let Some(likely) = likely {
-            // Still the same one until it was hardly heard any more.
-            if likely < FALLEN * self.most {
-                self.most = 0.0;
+            let is_new = self.once.is_new(likely);
+            let enough = likely >= self.rule.likely || likely * self.highest >= self.rule.strong;
+            let agreed = !self.used && self.rise.value() > 0.0 && enough;
+            let picked = may && (agreed || is_new && likely >= self.rule.sure);
+            if picked {
+                self.pulse.begin();
+                self.used = true;
             }
-            if likely >= self.least && self.most == 0.0 && self.since_secs >= self.apart_secs {
-                self.since_secs = 0.0;
-            }
-            if self.since_secs < self.apart_secs || self.most > 0.0 {
-                self.most = self.most.max(likely);
+            if picked || !is_new || !may {
+                self.once.keep(likely);
             }
         }
-        let left = (1.0 - self.since_secs / self.fall_secs).max(0.0) as f32;
-        left * left
+        self.pulse.value()
     }
 }
 
@@ -129,31 +251,43 @@ impl HeardPicker {
 #[derive(Clone, Debug)]
 pub(super) struct Onsets {
     onset: HeardPicker,
-    kick: Picker,
-    snare: Picker,
-    hat: Picker,
+    kick: DrumPicker,
+    snare: DrumPicker,
+    hat: DrumPicker,
     bands: [Picker; BANDS],
 }
 
 impl Onsets {
     pub(super) fn new(hop_secs: f64) -> Self {
-        let picker = |least_rise, share_of_strongest, apart_secs, fall_secs| {
-            Picker::new(
-                hop_secs,
-                PickRule {
-                    least_rise,
-                    share_of_strongest,
-                    apart_secs,
-                    fall_secs,
-                },
-            )
+        let rise = |least_rise, share_of_strongest| RiseRule {
+            least_rise,
+            share_of_strongest,
+        };
+        let drum = |rise, rises_apart_secs, [likely, strong, sure]: [f32; 3], fall_secs| {
+            let rule = DrumRule {
+                rise,
+                rises_apart_secs,
+                likely,
+                strong,
+                sure,
+                fall_secs,
+            };
+            DrumPicker::new(hop_secs, rule)
+        };
+        let band = Picker {
+            rising: Rising::new(hop_secs, rise(0.2, 0.35)),
+            pulse: Pulse::new(hop_secs, 0.08, 0.2),
         };
         Self {
-            onset: HeardPicker::new(hop_secs, 0.8, 0.03, 0.25),
-            kick: picker(0.28, 0.45, 0.12, 0.25),
-            snare: picker(0.1, 0.45, 0.1, 0.2),
-            hat: picker(0.12, 0.25, 0.06, 0.15),
-            bands: std::array::from_fn(|_| picker(0.2, 0.35, 0.08, 0.2)),
+            onset: HeardPicker {
+                least: 0.8,
+                once: Once::default(),
+                pulse: Pulse::new(hop_secs, 0.03, 0.25),
+            },
+            kick: drum(rise(0.28, 0.45), 0.12, [0.45, 0.15, 0.9], 0.25),
+            snare: drum(rise(0.1, 0.45), 0.1, [0.45, f32::INFINITY, 0.9], 0.2),
+            hat: drum(rise(0.06, 0.15), 0.036, [0.65, f32::INFINITY, 0.9], 0.15),
+            bands: std::array::from_fn(|_| band.clone()),
         }
     }
 
@@ -168,12 +302,77 @@ impl Onsets {
         values[ONSET] = self
             .onset
             .update(heard.map(|heard| audible * heard[network::ONSET]));
-        values[KICK] = self.kick.update(audible * rise.kick);
-        values[SNARE] = self.snare.update(audible * rise.snare);
-        values[HAT] = self.hat.update(audible * rise.hat);
+        let drums = [
+            (KICK, &mut self.kick, rise.kick, network::KICK),
+            (SNARE, &mut self.snare, rise.snare, network::SNARE),
+            (HAT, &mut self.hat, rise.hat, network::HAT),
+        ];
+        for (value, picker, rise, kind) in drums {
+            let likely = heard.map(|heard| audible * heard[kind]);
+            values[value] = picker.update(audible * rise, likely);
+        }
         let out = &mut values[SUB_ONSET..];
         for ((picker, rise), out) in self.bands.iter_mut().zip(&rise.bands).zip(out) {
             *out = picker.update(audible * rise);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hops at which a pulse begins. A second of silence goes before; `rises` and `likely` are at
+    /// those hops, and the network's news comes each second hop.
+    fn picks(rises: &[(usize, f32)], likely: &[(usize, f32)]) -> Vec<usize> {
+        let rule = DrumRule {
+            rise: RiseRule {
+                least_rise: 0.2,
+                share_of_strongest: 0.4,
+            },
+            rises_apart_secs: 0.1,
+            likely: 0.4,
+            strong: 0.3,
+            sure: 0.9,
+            fall_secs: 0.2,
+        };
+        let mut picker = DrumPicker::new(0.005, rule);
+        let at = |list: &[(usize, f32)], hop| {
+            list.iter()
+                .find(|(at, _)| *at == hop)
+                .map_or(0.0, |(_, value)| *value)
+        };
+        (0..400)
+            .filter(|hop| {
+                let told = (hop % 2 == 0).then(|| at(likely, *hop));
+                picker.update(at(rises, *hop), told) == 1.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_drum_rises_and_is_heard() {
+        assert_eq!(picks(&[(200, 0.8)], &[(204, 0.5)]), [204]);
+        // A rise alone is a bass note; half a guess alone is none.
+        assert!(picks(&[(200, 0.8)], &[]).is_empty());
+        assert!(picks(&[(200, 0.8)], &[(204, 0.3)]).is_empty());
+        assert!(picks(&[], &[(204, 0.5)]).is_empty());
+        // Few sounds rise so far.
+        assert_eq!(picks(&[(200, 1.2)], &[(204, 0.3)]), [204]);
+        // Too long after.
+        assert!(picks(&[(200, 0.8)], &[(210, 0.5)]).is_empty());
+        // A sound that rises elsewhere, but the network is sure.
+        assert_eq!(picks(&[], &[(204, 0.95)]), [204]);
+    }
+
+    #[test]
+    fn a_drum_counts_once() {
+        let long: Vec<_> = (200..230).step_by(2).map(|hop| (hop, 0.95)).collect();
+        assert_eq!(picks(&[(202, 0.8)], &long), [200]);
+        let both = [(204, 0.5), (206, 0.95), (208, 0.9)];
+        assert_eq!(picks(&[(200, 0.8)], &both), [204]);
+        // The next one, after a moment of quiet.
+        let two = [(204, 0.5), (206, 0.1), (244, 0.5)];
+        assert_eq!(picks(&[(200, 0.8), (240, 0.8)], &two), [204, 244]);
     }
 }

@@ -19,14 +19,8 @@ pub const SIGNALS: &[SignalSpec] = &[
         "onset",
         "1 at an onset in any band, falling to 0 within 250 ms",
     ),
-    signal(
-        "kick",
-        "1 at a kick: a loud onset below 160 Hz; falls to 0 within 250 ms",
-    ),
-    signal(
-        "hat",
-        "1 at a hat: a sharp onset above 6 kHz; falls to 0 within 150 ms",
-    ),
+    signal("kick", "1 at a kick drum; falls to 0 within 250 ms"),
+    signal("hat", "1 at a hat or cymbal; falls to 0 within 150 ms"),
     signal(
         "beat",
         "1 on each beat, falling to 0 at the next; 0 without a tempo, like all of the beat",
@@ -45,10 +39,7 @@ pub const SIGNALS: &[SignalSpec] = &[
         "beat-confidence",
         "how sure the beat is: 0 is a guess, 1 is certain",
     ),
-    signal(
-        "snare",
-        "1 at a snare or clap: a loud, noisy onset from 1.5 to 8 kHz; falls to 0 within 200 ms",
-    ),
+    signal("snare", "1 at a snare or clap; falls to 0 within 200 ms"),
     signal(
         "salience",
         "how far the last second stands out from the last half minute: 0 is nothing new, 1 is a drop",
