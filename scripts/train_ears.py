@@ -6,7 +6,7 @@
     python3 scripts/train_ears.py --tracks /tmp/tracks --out src/audio/network.f16
 
 It goes on where it was stopped: everything is kept after each epoch, in OUT.state. --again begins a new
-schedule there. Beside OUT, `--check`
+schedule there, and --fast trains faster (ears_gru.py). Beside OUT, `--check`
 writes what PyTorch makes of made-up input, which a test compares with the program's.
 Needs numpy and torch; a CPU does. Kept back, to see how it goes and to choose the constants of the bar
 pointer on: every tenth track, half of Freedoom's music, a third of Simutrans's, and Planet Blupi's.
@@ -199,6 +199,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--rate", type=float, default=2e-3, help="of learning, at the beginning")
     parser.add_argument("--processes", type=int, default=1, help="that share each step")
+    parser.add_argument("--fast", action="store_true", help="with the units of ears_gru.py")
     parser.add_argument("--again", action="store_true", help="count the minutes from now, not from the first start")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long, with the rate falling until then")
     args = parser.parse_args()
@@ -227,6 +228,10 @@ def meet(model, processes):
 
 
 def train(number, args, meeting):
+    if args.fast:
+        from ears_gru import Gru
+
+        nn.GRU = Gru
     if meeting:
         torch.distributed.init_process_group("gloo", f"file://{meeting}", rank=number, world_size=args.processes)
     torch.set_num_threads(1)
