@@ -45,7 +45,7 @@ class Module:
     def __init__(self, data):
         if Module.library is None:
             Module.library = ctypes.CDLL("libopenmpt.so.0")
-            for name in ("create_from_memory2", "get_duration_seconds", "set_position_seconds"):
+            for name in ("get_duration_seconds", "set_position_seconds"):
                 getattr(Module.library, f"openmpt_module_{name}").restype = ctypes.c_double
             Module.library.openmpt_module_create_from_memory2.restype = ctypes.c_void_p
             Module.library.openmpt_module_read_interleaved_stereo.restype = ctypes.c_size_t

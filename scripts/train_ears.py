@@ -102,11 +102,9 @@ def swing(truth, dice):
     steps = np.arange(len(beats) - 1)[:, None]
     straight = np.append(steps + np.arange(len(within)) / len(within), len(beats) - 1)
     swung = np.append(steps + within, len(beats) - 1)
-    secs = lambda places: np.concatenate([[-1e3], np.interp(places, np.arange(len(beats)), beats), [beats[-1] + 1e3]])
-    there, here = secs(straight), secs(swung)
     # Outside of the beats nothing moves.
-    there[0], here[0] = beats[0] - 1e3, beats[0] - 1e3
-    return there, here
+    ends = lambda times: np.concatenate([[beats[0] - 1e3], times, [beats[-1] + 1e3]])
+    return tuple(ends(np.interp(places, np.arange(len(beats)), beats)) for places in (straight, swung))
 
 
 def stretched(track, dice):
@@ -135,13 +133,13 @@ def stretched(track, dice):
 
 
 class Ears(nn.Module):
-    def __init__(self, mean, std):
+    def __init__(self, mean, std, gru):
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor(std))
         self.wide = nn.Conv1d(INPUTS, WIDE, PAST)
-        self.lower = nn.GRU(WIDE, UNITS, batch_first=True)
-        self.upper = nn.GRU(UNITS, UPPER, batch_first=True)
+        self.lower = gru(WIDE, UNITS, batch_first=True)
+        self.upper = gru(UNITS, UPPER, batch_first=True)
         self.out = nn.Linear(WIDE + UNITS + UPPER, 6)
         self.drop = nn.Dropout(0.1)
 
@@ -228,10 +226,9 @@ def meet(model, processes):
 
 
 def train(number, args, meeting):
+    gru = nn.GRU
     if args.fast:
-        from ears_gru import Gru
-
-        nn.GRU = Gru
+        from ears_gru import Gru as gru
     if meeting:
         torch.distributed.init_process_group("gloo", f"file://{meeting}", rank=number, world_size=args.processes)
     torch.set_num_threads(1)
@@ -239,7 +236,7 @@ def train(number, args, meeting):
     tracks = load(args.tracks)
     used = [t for t in tracks if not kept_back(t[0])]
     every = np.concatenate([t[1][::7] for t in used]).astype(np.float32)
-    model = Ears(every.mean(0), every.std(0) + 1e-3)
+    model = Ears(every.mean(0), every.std(0) + 1e-3, gru)
     torch.manual_seed(1 + number)
     say = print if number == 0 else lambda *_, **__: None
     say(len(used), "tracks,", sum(p.numel() for p in model.parameters()), "numbers", flush=True)

@@ -118,9 +118,10 @@ impl Picker {
     }
 }
 
-/// What the network hears counts once, until it was hardly heard any more.
-#[derive(Clone, Debug, Default)]
-struct Once {
+/// A pulse for what the network hears, which counts once until it was hardly heard any more.
+#[derive(Clone, Debug)]
+struct HeardPulse {
+    pulse: Pulse,
     /// The most since the last pick, or 0 if it fell away from there.
     most: f32,
 }
@@ -128,18 +129,31 @@ struct Once {
 /// A pick must be this much of what came before it.
 const FALLEN: f32 = 0.6;
 
-impl Once {
-    /// Whether `likely` is another than the last one that was picked.
-    fn is_new(&mut self, likely: f32) -> bool {
+impl HeardPulse {
+    fn new(hop_secs: f64, apart_secs: f64, fall_secs: f64) -> Self {
+        Self {
+            pulse: Pulse::new(hop_secs, apart_secs, fall_secs),
+            most: 0.0,
+        }
+    }
+
+    /// A hop goes by; `likely` is news, if there is some. Whether a pulse begins: if `is_wanted` says so of
+    /// how likely it is and whether it is another than the last one.
+    fn begins(&mut self, likely: Option<f32>, is_wanted: impl FnOnce(f32, bool) -> bool) -> bool {
+        let may = self.pulse.step();
+        let Some(likely) = likely else { return false };
         if likely < FALLEN * self.most {
             self.most = 0.0;
         }
-        self.most == 0.0
-    }
-
-    /// It is the one that was picked.
-    fn keep(&mut self, likely: f32) {
-        self.most = self.most.max(likely);
+        let is_new = self.most == 0.0;
+        let picked = may && is_wanted(likely, is_new);
+        if picked {
+            self.pulse.begin();
+        }
+        if picked || !is_new || !may {
+            self.most = self.most.max(likely);
+        }
+        picked
     }
 }
 
@@ -147,25 +161,15 @@ impl Once {
 #[derive(Clone, Debug)]
 struct HeardPicker {
     least: f32,
-    once: Once,
-    pulse: Pulse,
+    pulse: HeardPulse,
 }
 
 impl HeardPicker {
     /// The pulse for the next hop. `likely` is news, if there is some.
     fn update(&mut self, likely: Option<f32>) -> f32 {
-        let may = self.pulse.step();
-        if let Some(likely) = likely {
-            let is_new = self.once.is_new(likely);
-            let picked = is_new && may && likely >= self.least;
-            if picked {
-                self.pulse.begin();
-            }
-            if picked || !is_new || !may {
-                self.once.keep(likely);
-            }
-        }
-        self.pulse.value()
+        self.pulse
+            .begins(likely, |likely, is_new| is_new && likely >= self.least);
+        self.pulse.pulse.value()
     }
 }
 
@@ -199,12 +203,9 @@ struct DrumPicker {
     rising: Rising,
     /// Since the last rise; [`Pulse::begin`] is called at each.
     rise: Pulse,
-    /// The most of it.
-    highest: f32,
-    /// Whether it was picked.
-    used: bool,
-    once: Once,
-    pulse: Pulse,
+    /// The most of it, if it was not picked yet.
+    highest: Option<f32>,
+    pulse: HeardPulse,
 }
 
 impl DrumPicker {
@@ -213,10 +214,8 @@ impl DrumPicker {
             rule,
             rising: Rising::new(hop_secs, rule.rise),
             rise: Pulse::new(hop_secs, rule.rises_apart_secs, RISEN_SECS),
-            highest: 0.0,
-            used: true,
-            once: Once::default(),
-            pulse: Pulse::new(hop_secs, DRUMS_APART_SECS, rule.fall_secs),
+            highest: None,
+            pulse: HeardPulse::new(hop_secs, DRUMS_APART_SECS, rule.fall_secs),
         }
     }
 
@@ -225,25 +224,18 @@ impl DrumPicker {
         let may_rise = self.rise.step();
         if self.rising.update(rise) && may_rise {
             self.rise.begin();
-            self.highest = 0.0;
-            self.used = false;
+            self.highest = Some(rise);
         }
-        self.highest = self.highest.max(rise);
-        let may = self.pulse.step();
-        if let Some(likely) = likely {
-            let is_new = self.once.is_new(likely);
-            let enough = likely >= self.rule.likely || likely * self.highest >= self.rule.strong;
-            let agreed = !self.used && self.rise.value() > 0.0 && enough;
-            let picked = may && (agreed || is_new && likely >= self.rule.sure);
-            if picked {
-                self.pulse.begin();
-                self.used = true;
-            }
-            if picked || !is_new || !may {
-                self.once.keep(likely);
-            }
+        self.highest = self.highest.map(|highest| highest.max(rise));
+        let (rule, risen) = (self.rule, self.highest.filter(|_| self.rise.value() > 0.0));
+        let begins = self.pulse.begins(likely, |likely, is_new| {
+            let enough = |highest| likely >= rule.likely || likely * highest >= rule.strong;
+            risen.is_some_and(enough) || is_new && likely >= rule.sure
+        });
+        if begins {
+            self.highest = None;
         }
-        self.pulse.value()
+        self.pulse.pulse.value()
     }
 }
 
@@ -281,8 +273,7 @@ impl Onsets {
         Self {
             onset: HeardPicker {
                 least: 0.8,
-                once: Once::default(),
-                pulse: Pulse::new(hop_secs, 0.03, 0.25),
+                pulse: HeardPulse::new(hop_secs, 0.03, 0.25),
             },
             kick: drum(rise(0.28, 0.45), 0.12, [0.45, 0.15, 0.9], 0.25),
             snare: drum(rise(0.1, 0.45), 0.1, [0.45, f32::INFINITY, 0.9], 0.2),
