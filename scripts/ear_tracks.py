@@ -8,7 +8,7 @@
   rhythms that no style has; played by fluidsynth with soundfonts that are not the one of the reported set
   (timgm6mb-soundfont, opl3-soundfont, csound-soundfont, musescore-general-soundfont-small), with tilted
   spectra, some clipped, some with echo;
-- the music of games (Debian's `freedoom`, `planetblupi-music-midi`, `simutrans-data`, `freedink-data`), as
+- the music of games (Debian's `freedoom`, `freedm`, `planetblupi-music-midi`, `simutrans-data`, `freedink-data`), as
   it is and with other instruments, keys and voices left out;
 - `xtask listening-set --set training`;
 - clicks, beeps, held notes with vibrato, noise.
@@ -45,7 +45,7 @@ FONTS = {
     "/usr/share/sounds/sf2/sf_GMbank.sf2": 3,
     "/usr/share/sounds/sf3/MuseScore_General_Lite.sf3": 0.4,
 }
-WADS = ["/usr/share/games/doom/freedoom1.wad", "/usr/share/games/doom/freedoom2.wad"]
+WADS = [f"/usr/share/games/doom/{name}.wad" for name in ("freedoom1", "freedoom2", "freedm")]
 TRACK_SECS, GAME_SECS = 24, 60
 # Besides each game's piece as it is.
 ARRANGEMENTS = 3

@@ -5,7 +5,8 @@
     ears/bin/python scripts/evaluate_ears.py --work /tmp/ears --trackers aubio,librosa
 
 Tracks: `xtask listening-set --set held-out`, and the MIDI files of Debian's openttd-openmsx played by
-fluidsynth with fluid-soundfont-gm; what is not installed is skipped with a message. Each tracker's
+fluidsynth with fluid-soundfont-gm; what is not installed is skipped with a message. And what song_tracks.py
+put into WORK/songs. Each tracker's
 answer is kept in the work folder, so that a second run, with another Python environment for another
 tracker (madmom wants an old numpy), only adds to it. BTrack is a program of your own: --btrack FILE
 reads raw float32 mono at 44.1 kHz and prints a time in seconds for each beat.
@@ -218,7 +219,7 @@ def table(work):
 
     print("| tracks | tracker | n | beat F | AMLt | tempo | lock s | locked | onset F | bar F |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for kind in ("synth", "midi"):
+    for kind in ("synth", "midi", "songs"):
         for tracker in TRACKERS:
             rows = []
             for path in sorted(glob.glob(f"{work}/{kind}/*.wav")):
@@ -237,7 +238,7 @@ def table(work):
                         tempo_right(beats, right, truth["bpm"]),
                         lock_secs(beats, right),
                         mir_eval.onset.f_measure(np.array(truth["onsets_secs"]), np.array(heard["onsets"]))[0]
-                        if heard["onsets"]
+                        if heard["onsets"] and truth["onsets_secs"]
                         else np.nan,
                         score(truth["downbeats_secs"], heard["bars"])
                         if heard.get("bars") and truth["downbeats_secs"]
