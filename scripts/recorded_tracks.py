@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tracks from the recorded music of games, to train the ears' network on; none is in a set that is reported.
 
-    python3 scripts/recorded_tracks.py --out /tmp/recorded --net src/audio/network.f16
+    python3 scripts/recorded_tracks.py --out /tmp/recorded --net src/audio/network.f16,192,128
 
 Nobody has written down where the beats of this music are; but most of it was made with a sequencer, and over minutes a
 steady beat is easier to find than from the last seconds alone. In each of the first minutes the comb of equal steps is
@@ -151,7 +151,7 @@ def make(job):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--net", required=True, action="append", metavar="FILE,UNITS,UPPER,OUTPUTS", help="a network's numbers")
+    parser.add_argument("--net", required=True, action="append", metavar="FILE,UNITS,UPPER", help="a network's numbers")
     parser.add_argument("--bendwave", default="target/release/bendwave")
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Trains the small network of the ears, src/audio/network.rs, and writes its numbers.
 
-    python3 scripts/ear_tracks.py --out /tmp/tracks    # and score_tracks.py, module_tracks.py
+    python3 scripts/ear_tracks.py --out /tmp/tracks    # and score_tracks.py, module_tracks.py, band_tracks.py
     for f in /tmp/tracks/*.wav; do target/release/bendwave analyze $f --hearing ${f%.wav}.hear --out /dev/null; done
     python3 scripts/train_ears.py --tracks /tmp/tracks --out src/audio/network.f16
 
 It goes on where it was stopped: everything is kept after each epoch, in OUT.state. --again begins a new
-schedule there, and --fast trains faster (ears_gru.py). Beside OUT, `--check`
+schedule there, --grow goes on from the numbers alone, and --fast trains faster (ears_gru.py). Beside OUT, `--check`
 writes what PyTorch makes of made-up input, which a test compares with the program's.
 Needs numpy and torch; a CPU does. Kept back, to see how it goes and to choose the constants of the bar
 pointer on: every tenth track, half of Freedoom's music, a third of Simutrans's, and Planet Blupi's.
@@ -27,21 +27,31 @@ from torch import nn
 
 FRAME_SECS = 512 / 48000
 # As in network.rs.
-INPUTS, PAST, WIDE, UNITS, UPPER = 69, 4, 64, 128, 96
+INPUTS, PAST, WIDE, UNITS, UPPER = 69, 4, 64, 192, 128
 GROUPS = INPUTS // 3
 NAMES = ["onsets_secs", "beats_secs", "downbeats_secs", "kicks_secs", "snares_secs", "hats_secs"]
+# Tempi in eighths of an octave, from LEAST_BPM. To tell the tempo is another task to learn by; the program does not ask.
+TEMPI, LEAST_BPM = 16, 56
 # Lanes of each process.
 LANES, WINDOW = 24, 400
 # So many tracks of an epoch are swung.
 SWUNG = 0.2
+# The share of units that is silent in training.
+DROPPED = 0.05
 # The beats are what is hardest to hear.
-WEIGHTS = torch.tensor([1.0, 2.0, 2.0, 0.7, 0.7, 0.7])
+WEIGHTS = torch.tensor([1.0, 2.0, 2.0, 0.7, 0.7, 0.7, 0.1])
 
 
-def targets(truth, frames, downbeats):
-    """What should be told in each frame, and how much that counts."""
+def targets(truth, frames, downbeats, tempo):
+    """What should be told in each frame, and how much that counts. The last is the place of the tempo among the TEMPI."""
     now = (np.arange(frames) + 1) * FRAME_SECS
-    want, weight = np.zeros((frames, 6), np.float32), np.ones((frames, 6), np.float32)
+    want, weight = np.zeros((frames, 7), np.float32), np.ones((frames, 7), np.float32)
+    beats = np.unique(truth.get("beats_secs") or [])
+    weight[:, 6] = 0
+    if tempo and len(beats) > 4:
+        bpm = 60 / np.diff(beats)
+        want[:, 6] = 8 * np.log2(np.interp(now, beats[1:], bpm) / LEAST_BPM) - 0.5
+        weight[:, 6] = (now > beats[0] + 1) & (now < beats[-1] + 1)
     for k, name in enumerate(NAMES):
         times = truth.get(name)
         if times is None or (k == 2 and not downbeats):
@@ -67,13 +77,18 @@ def kept_back(path):
         return False
     if name.startswith("simutrans"):
         return zlib.crc32(name.encode()) % 3 == 0
-    return "blupi" in name or zlib.crc32(name.encode()) % (2 if "freedoom" in name else 10) == 0
+    return "blupi" in name or zlib.crc32(name.encode()) % (2 if name.startswith("freedoom-freedoom") else 10) == 0
 
 
 def of_chance(path):
     """Whether score_tracks.py chose its tempo at random."""
     name = os.path.basename(path)
     return name.startswith("score-") and not name.startswith("score-pop")
+
+
+def tells_tempo(path):
+    """Whether its tempo says which level of the metre is the beat."""
+    return not of_chance(path) and not os.path.basename(path).startswith(("nonsense", "simple"))
 
 
 def load(folders):
@@ -83,7 +98,7 @@ def load(folders):
         truth = json.load(open(path[:-5] + ".json"))
         # The bars of these games' music do not always begin where the files say.
         bars = bool(truth["downbeats_secs"]) and not re.search("freedoom|blupi", path)
-        tracks.append((path, rows, truth, bars))
+        tracks.append((path, rows, truth, (bars, tells_tempo(path))))
     return tracks
 
 
@@ -109,7 +124,7 @@ def swing(truth, dice):
 
 def stretched(track, dice):
     """The track, played at another speed, and now and then swung."""
-    _, rows, truth, bars = track
+    _, rows, truth, known = track
     factor = float(np.exp(dice.uniform(-0.14, 0.14))) if dice.random() < 0.5 else 1.0
     moved = swing(truth, dice) if dice.random() < SWUNG else None
     frames = int(len(rows) * factor)
@@ -129,7 +144,7 @@ def stretched(track, dice):
         for row in range(3):
             rows[:, row * GROUPS + first : row * GROUPS + min(GROUPS, first + dice.integers(2, 6))] *= 0.2
     scaled = {n: None if truth.get(n) is None else [t * factor for t in truth[n]] for n in NAMES}
-    return rows.astype(np.float32), *targets(scaled, frames, bars)
+    return rows.astype(np.float32), *targets(scaled, frames, *known)
 
 
 class Ears(nn.Module):
@@ -140,8 +155,13 @@ class Ears(nn.Module):
         self.wide = nn.Conv1d(INPUTS, WIDE, PAST)
         self.lower = gru(WIDE, UNITS, batch_first=True)
         self.upper = gru(UNITS, UPPER, batch_first=True)
-        self.out = nn.Linear(WIDE + UNITS + UPPER, 6)
-        self.drop = nn.Dropout(0.1)
+        self.out = nn.Linear(WIDE + UNITS + UPPER, 6 + TEMPI)
+
+    def drop(self, x):
+        """Some units of each track are silent, for all of a window."""
+        if not self.training:
+            return x
+        return x * (torch.rand(len(x), 1, x.shape[2]) >= DROPPED) / (1 - DROPPED)
 
     def forward(self, rows, states=(None, None)):
         """`rows` begin PAST − 1 frames earlier than what comes out."""
@@ -163,8 +183,9 @@ class Ears(nn.Module):
         for gru in (self.lower, self.upper):
             for part in (gru.weight_ih_l0.T, gru.weight_hh_l0.T, gru.bias_ih_l0, gru.bias_hh_l0):
                 yield part
-        yield self.out.weight.T
-        yield self.out.bias
+        # The tempi are heard in training alone.
+        yield self.out.weight[:6].T
+        yield self.out.bias[:6]
 
     def write(self, path):
         with torch.no_grad():
@@ -173,20 +194,69 @@ class Ears(nn.Module):
         numbers.astype("<f2").tofile(path)
 
 
+    def grow(self, path, units, upper):
+        """Goes on from the numbers of a network with so many units, or fewer than now; the new ones do nothing at first."""
+        numbers = torch.tensor(np.fromfile(path, "<f2").astype(np.float32))
+
+        def take(*shape):
+            nonlocal numbers
+            part, numbers = numbers.split([math.prod(shape), len(numbers) - math.prod(shape)])
+            return part.reshape(shape)
+
+        def put(into, part, gates, rows):
+            """[gates · rows, columns] into the same of more rows and columns."""
+            into = into.view(gates, -1, *into.shape[1:])
+            part = part.view(gates, rows, *part.shape[1:])
+            if into.dim() == 3:
+                into[:, :rows] = 0
+                into[:, :rows, : part.shape[2]] = part
+            else:
+                into[:, :rows] = part
+
+        with torch.no_grad():
+            scaled = take(PAST, INPUTS, WIDE).permute(2, 1, 0)
+            self.wide.weight.copy_(scaled * self.std[None, :, None])
+            self.wide.bias.copy_(take(WIDE) + (scaled * self.mean[None, :, None]).sum((1, 2)))
+            for gru, below, size in ((self.lower, WIDE, units), (self.upper, units, upper)):
+                put(gru.weight_ih_l0, take(below, 3 * size).T.contiguous(), 3, size)
+                put(gru.weight_hh_l0, take(size, 3 * size).T.contiguous(), 3, size)
+                put(gru.bias_ih_l0, take(3 * size), 3, size)
+                put(gru.bias_hh_l0, take(3 * size), 3, size)
+            self.out.weight.zero_()
+            for first, size in ((0, WIDE), (WIDE, units), (WIDE + UNITS, upper)):
+                self.out.weight[:6, first : first + size] = take(size, 6).T
+            self.out.bias[:6] = take(6)
+        assert len(numbers) == 0, "a network of other sizes"
+
+
 def write_check(model, path):
     """What comes out of 24 made-up frames, after silence."""
     rows = 1.5 * np.abs(np.sin(0.37 * np.arange(24 * INPUTS))).reshape(24, INPUTS).astype(np.float32)
     rows = np.concatenate([np.zeros((PAST - 1, INPUTS), np.float32), rows])
     model.eval()
     with torch.no_grad():
-        told = torch.sigmoid(model(torch.tensor(rows)[None])[0])[0].tolist()
+        told = model(torch.tensor(rows)[None])[0][0]
+        told = torch.sigmoid(told[:, :6]).tolist()
     with open(path, "w") as file:
         file.write("[\n" + ",\n".join(f"  [{', '.join(f'{v:.5f}' for v in row)}]" for row in told) + "\n]\n")
 
 
 def loss_of(told, want, weight):
-    loss = nn.functional.binary_cross_entropy_with_logits(told, want, reduction="none")
-    return (loss * weight).mean((0, 1))
+    loss = nn.functional.binary_cross_entropy_with_logits(told[..., :6], want[..., :6], reduction="none")
+    near = torch.softmax(-((torch.arange(TEMPI) - want[..., 6:].clamp(0, TEMPI - 1)) ** 2), -1)
+    tempo = -(near * torch.log_softmax(told[..., 6:], -1)).sum(-1, keepdim=True)
+    return (torch.cat([loss, tempo], -1) * weight).mean((0, 1))
+
+
+def side_by_side(tracks):
+    """Batches of whole tracks of about the same length; what is added at an end does not count."""
+    for first in range(0, len(tracks), LANES):
+        group = tracks[first : first + LANES]
+        parts = [(t[1], *targets(t[2], len(t[1]), *t[3])) for t in group]
+        length = len(parts[-1][0])
+        padded = [np.stack([np.pad(p[i].astype(np.float32), ((0, length - len(p[i])), (0, 0))) for p in parts]) for i in range(3)]
+        padded[0] = np.pad(padded[0], ((0, 0), (PAST - 1, 0), (0, 0)))
+        yield *map(torch.tensor, padded), len(group)
 
 
 def main():
@@ -198,6 +268,7 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3, help="of learning, at the beginning")
     parser.add_argument("--processes", type=int, default=1, help="that share each step")
     parser.add_argument("--fast", action="store_true", help="with the units of ears_gru.py")
+    parser.add_argument("--grow", metavar="FILE,UNITS,UPPER", help="begin with these numbers, of a network with so many units")
     parser.add_argument("--again", action="store_true", help="count the minutes from now, not from the first start")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long, with the rate falling until then")
     args = parser.parse_args()
@@ -240,14 +311,19 @@ def train(number, args, meeting):
     torch.manual_seed(1 + number)
     say = print if number == 0 else lambda *_, **__: None
     say(len(used), "tracks,", sum(p.numel() for p in model.parameters()), "numbers", flush=True)
+    if args.grow:
+        path, *sizes = args.grow.split(",")
+        model.grow(path, *map(int, sizes))
     optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=1e-3)
-    started, zeros = time.time(), np.zeros((PAST - 1, INPUTS), np.float32)
-    checks = [(torch.tensor(np.concatenate([zeros, t[1]]))[None], *targets(t[2], len(t[1]), t[3])) for t in [t for t in tracks if kept_back(t[0])][::4]] if number == 0 else []
+    started = time.time()
+    held = sorted((t for t in tracks if kept_back(t[0])), key=lambda t: len(t[1]))[::2]
+    checks = list(side_by_side(held)) if number == 0 else []
     first, before, kept = 0, 0.0, args.out + ".state"
     if os.path.exists(kept):
         saved = torch.load(kept)
         model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
+        if saved["optimiser"]:
+            optimiser.load_state_dict(saved["optimiser"])
         first, before = saved["epochs"], 0.0 if args.again else saved["secs"]
         say(f"going on after {first} epochs", flush=True)
     dice = np.random.default_rng([1, first])
@@ -255,7 +331,7 @@ def train(number, args, meeting):
         drawn = [n for n in dice.permutation(len(used)) if not of_chance(used[n][0]) or (n + epoch) % SCORES == 0]
         order = drawn[number :: args.processes]
         room = PAST - 1 + int(1.17 * max(sum(len(used[n][1]) for n in order[lane::LANES]) for lane in range(LANES)))
-        rows, want, weight = torch.zeros(LANES, room, INPUTS), torch.zeros(LANES, room, 6), torch.zeros(LANES, room, 6)
+        rows, want, weight = torch.zeros(LANES, room, INPUTS), torch.zeros(LANES, room, 7), torch.zeros(LANES, room, 7)
         ends = [PAST - 1] * LANES
         for i, n in enumerate(order):
             lane, parts = i % LANES, stretched(used[n], np.random.default_rng([3, epoch, n]))
@@ -294,7 +370,7 @@ def train(number, args, meeting):
         if number == 0:
             model.eval()
             with torch.no_grad():
-                check = sum(loss_of(model(r)[0], torch.tensor(w)[None], torch.tensor(c)[None]) for r, w, c in checks) / len(checks)
+                check = sum(loss_of(model(r)[0], w, c) * n for r, w, c, n in checks) / sum(n for *_, n in checks)
             shown = lambda losses: " ".join(f"{v:.4f}" for v in losses.tolist())
             print(f"{epoch} {secs:.0f} s: {shown(total / steps)} | {shown(check)}", flush=True)
             model.write(args.out)

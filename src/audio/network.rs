@@ -15,8 +15,8 @@ const PAST: usize = 4;
 const WIDE: usize = 64;
 
 /// Units of the lower and the upper recurrent layer.
-const UNITS: usize = 128;
-const UPPER: usize = 96;
+const UNITS: usize = 192;
+const UPPER: usize = 128;
 
 const OUTPUTS: usize = 6;
 
