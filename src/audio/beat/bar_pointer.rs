@@ -37,6 +37,10 @@ const ACCENT_TRUST: f32 = 0.2;
 const BEAT_TRUST: f32 = 0.15;
 const BAR_TRUST: f32 = 1.0;
 
+/// Weight, in each frame, of how common a tempo is: of two levels of the metre that explain what is heard about
+/// as well, the moderate one is the beat (Parncutt 1994, McKinney and Moelants 2006).
+const TEMPO_TRUST: f64 = 0.006;
+
 /// How likely a beat is in a frame of which nothing is known but that it may be one.
 const USUAL_BEAT: f32 = 0.12;
 
@@ -106,6 +110,8 @@ struct Lane {
     kinds: Vec<u16>,
     /// How near a beat is: one of [`NEAR_KINDS`].
     nearness: Vec<u8>,
+    /// What each frame makes of how common the tempo is, in (0, 1].
+    usual: f32,
     /// Share of each of its states when everything is new.
     prior: f32,
     /// First lane to which a beat may lead, and the weights from there.
@@ -179,6 +185,7 @@ impl BarPointer {
                     nearness: (0..bar)
                         .map(|at| nearness_of(at, beat_frames) as u8)
                         .collect(),
+                    usual: tempo_prior(bpm).powf(TEMPO_TRUST) as f32,
                     // A step of one frame is a smaller step of a slow tempo.
                     prior: (tempo_prior(bpm) / beat_frames as f64 / bar as f64) as f32,
                     first_next,
@@ -225,11 +232,12 @@ impl BarPointer {
         let mut total = 0.0;
         for lane in &mut self.lanes {
             let fresh = FORGET * lane.prior;
+            let usual = lane.usual;
             let places = lane.p.iter_mut().zip(&lane.kinds).zip(&lane.nearness);
             for ((p, kind), near) in places {
                 let likelihood =
                     self.likelihood[usize::from(*kind)] * self.heard_likelihood[usize::from(*near)];
-                *p = (*p * (1.0 - FORGET) + fresh) * likelihood;
+                *p = (*p * (1.0 - FORGET) + fresh) * likelihood * usual;
                 total += *p;
             }
         }
