@@ -38,7 +38,7 @@ const BEAT_TRUST: f32 = 0.15;
 const BAR_TRUST: f32 = 1.0;
 
 /// Weight, in each frame, of how common a tempo is: of two levels of the metre that explain what is heard about
-/// as well, the moderate one is the beat (Parncutt 1994, McKinney and Moelants 2006).
+/// as well, the moderate one is the beat (Parncutt 1994).
 const TEMPO_TRUST: f64 = 0.006;
 
 /// How likely a beat is in a frame of which nothing is known but that it may be one.
