@@ -219,6 +219,7 @@ def table(work):
 
     print("| tracks | tracker | n | beat F | AMLt | tempo | lock s | locked | onset F | bar F |")
     print("|---|---|---|---|---|---|---|---|---|---|")
+    of_all = {}
     for kind in ("synth", "midi", "songs"):
         for tracker in TRACKERS:
             rows = []
@@ -246,12 +247,21 @@ def table(work):
                     )
                 )
             if rows:
-                beat, amlt, tempo, lock, onset, bar = np.array(rows).T
-                told = lambda v: "–" if np.all(np.isnan(v)) else f"{np.nanmean(v):.3f}"
-                print(
-                    f"| {kind} | {tracker} | {len(rows)} | {told(beat)} | {told(amlt)} | {np.mean(tempo):.2f} | "
-                    f"{np.median(lock):.1f} | {np.mean(np.isfinite(lock)):.0%} | {told(onset)} | {told(bar)} |"
-                )
+                told_row(kind, tracker, rows)
+                of_all.setdefault(tracker, []).extend(rows)
+    most = max(map(len, of_all.values()), default=0)
+    for tracker, rows in of_all.items():
+        if len(rows) == most:
+            told_row("all", tracker, rows)
+
+
+def told_row(kind, tracker, rows):
+    beat, amlt, tempo, lock, onset, bar = np.array(rows).T
+    told = lambda v: "–" if np.all(np.isnan(v)) else f"{np.nanmean(v):.3f}"
+    print(
+        f"| {kind} | {tracker} | {len(rows)} | {told(beat)} | {told(amlt)} | {np.mean(tempo):.2f} | "
+        f"{np.median(lock):.1f} | {np.mean(np.isfinite(lock)):.0%} | {told(onset)} | {told(bar)} |"
+    )
 
 
 def drums(work):
