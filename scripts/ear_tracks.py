@@ -329,6 +329,15 @@ def effects(dice):
     return ",".join(chain)
 
 
+def unpack(package, folder):
+    """A package of Debian, in a folder and not installed."""
+    os.makedirs(folder, exist_ok=True)
+    subprocess.run(["apt-get", "download", "-q", package], cwd=folder, check=True)
+    for file in glob.glob(f"{folder}/*.deb"):
+        subprocess.run(["dpkg", "-x", file, folder], check=True)
+        os.remove(file)
+
+
 def play(midi, wav, secs, font, effect):
     player = subprocess.Popen(
         ["fluidsynth", "-ni", "-r", "48000", "-g", "0.5", "-O", "s16", "-T", "raw", "-F", "-", font, midi],

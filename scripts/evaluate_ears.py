@@ -6,8 +6,7 @@
 
 Tracks: `xtask listening-set --set held-out`, and the MIDI files of Debian's openttd-openmsx played by
 fluidsynth with fluid-soundfont-gm; what is not installed is skipped with a message. And what song_tracks.py
-put into WORK/songs. Each tracker's
-answer is kept in the work folder, so that a second run, with another Python environment for another
+put into WORK/songs. Each tracker's answer is kept in the work folder, so that a second run, with another Python environment for another
 tracker (madmom wants an old numpy), only adds to it. BTrack is a program of your own: --btrack FILE
 reads raw float32 mono at 44.1 kHz and prints a time in seconds for each beat.
 """
@@ -86,6 +85,12 @@ def midi_truth(path, on_grid=0.9):
         "snares_secs": cut(sorted({t for t, note in drums if note in SNARES})),
         "hats_secs": cut(sorted({t for t, note in drums if note in HATS})),
     }
+
+
+def beats_alone(beats, bpm, bars=()):
+    """The truth of a track of which only the beats are known, and perhaps the bars: as midi_truth's."""
+    unknown = {f"{kind}_secs": None for kind in ("onsets", "kicks", "snares", "hats")}
+    return {"beats_secs": list(beats), "downbeats_secs": list(bars), "bpm": list(bpm), **unknown}
 
 
 def make_tracks(work):

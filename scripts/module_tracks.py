@@ -25,7 +25,8 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from ear_tracks import effects
+from ear_tracks import effects, unpack
+from evaluate_ears import beats_alone
 
 PACKAGES = """pingus-data tecnoballz-data pekka-kana-2-data heroes-sound-tracks gl-117-data freedroid-data biniax2-data
 flobopuyo rafkill-data bomberclone-data rockdodger pachi-data madbomber-data circuslinux-data open-invaders-data gemdropx
@@ -119,8 +120,7 @@ def make(job):
             # A module may begin, or be entered, within a row.
             times, row = rows[1:, 0], rows[1:, 1]
             beats, bars = times[row % beat == 0], times[row % (4 * beat) == 0]
-            truth = {"beats_secs": beats.tolist(), "downbeats_secs": bars.tolist(), "bpm": (60 / np.diff(beats)).tolist()}
-            truth.update({f"{kind}_secs": None for kind in ("onsets", "kicks", "snares", "hats")})
+            truth = beats_alone(beats.tolist(), (60 / np.diff(beats)).tolist(), bars.tolist())
             with open(stem + ".json", "w") as file:
                 json.dump(truth, file)
     except Exception as error:
@@ -137,10 +137,7 @@ def main():
     for package in PACKAGES:
         folder = os.path.join(args.out, "packages", package)
         if not os.path.isdir(folder):
-            os.makedirs(folder + ".part", exist_ok=True)
-            subprocess.run(["apt-get", "download", "-q", package], cwd=folder + ".part", check=True)
-            for file in glob.glob(f"{folder}.part/*.deb"):
-                subprocess.run(["dpkg", "-x", file, folder + ".part"], check=True)
+            unpack(package, folder + ".part")
             os.rename(folder + ".part", folder)
         for path in sorted(glob.glob(f"{folder}/**/*", recursive=True)):
             found = re.search(r"([^/]+)\.(mod|xm|s3m|it)(\.gz)?$", path, re.I)

@@ -23,11 +23,14 @@ import sys
 import tempfile
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 
 import numpy as np
+import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from ears_gru import Gru
+from ear_tracks import unpack
+from evaluate_ears import beats_alone
 from train_ears import FRAME_SECS, INPUTS, PAST, Ears
 
 PACKAGES = """nexuiz-music warzone2100-music hyperrogue-music singularity-music asc-music fb-music-high tomatoes-data
@@ -51,12 +54,11 @@ def unpacked(package, folder):
     part = folder + ".part"
     os.makedirs(part, exist_ok=True)
     with tempfile.TemporaryDirectory() as whole:
-        if subprocess.run(["apt-get", "download", "-q", package], cwd=whole, capture_output=True).returncode:
+        try:
+            unpack(package, whole)
+        except subprocess.CalledProcessError:
             print(f"left out: {package}", file=sys.stderr)
             return
-        for file in glob.glob(f"{whole}/*.deb"):
-            subprocess.run(["dpkg", "-x", file, whole], check=True)
-            os.remove(file)
         for path in glob.glob(f"{whole}/**/*.pk3", recursive=True):
             with zipfile.ZipFile(path) as archive:
                 for name in archive.namelist():
@@ -95,9 +97,16 @@ def same(one, other):
     return abs(one[0] / other[0] - 1) < 1e-3 and abs(turns - round(turns)) < 0.12
 
 
-def heard(networks, rows):
-    import torch
+@lru_cache(None)
+def network(spec):
+    """The network of FILE,UNITS,UPPER."""
+    file, *sizes = spec.split(",")
+    net = Ears(np.zeros(INPUTS, np.float32), np.ones(INPUTS, np.float32), torch.nn.GRU)
+    net.grow(file, *map(int, sizes))
+    return net.eval()
 
+
+def heard(networks, rows):
     with torch.no_grad():
         rows = torch.tensor(np.concatenate([np.zeros((PAST - 1, INPUTS), np.float32), rows]))[None]
         return np.mean([torch.sigmoid(net(rows)[0][0, :, 1]).numpy() for net in networks], 0)
@@ -105,18 +114,11 @@ def heard(networks, rows):
 
 def make(job):
     path, stem, args = job
-    import torch
-
     if os.path.exists(stem + ".done"):
         return
     torch.set_num_threads(1)
     try:
-        networks = []
-        for spec in args.net:
-            file, *sizes = spec.split(",")
-            net = Ears(np.zeros(INPUTS, np.float32), np.ones(INPUTS, np.float32), Gru)
-            net.grow(file, *map(int, sizes))
-            networks.append(net.eval())
+        networks = [network(spec) for spec in args.net]
         probe = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", path]
         secs = float(subprocess.run(probe, capture_output=True, text=True, check=True).stdout)
         pieces = []
@@ -128,18 +130,18 @@ def make(job):
             subprocess.run([args.bendwave, "analyze", wav, "--hearing", hearing, "--out", os.devnull], check=True, capture_output=True)
             bpm, first, on, between = comb(heard(networks, np.fromfile(hearing, "<f4").reshape(-1, INPUTS)))
             # The window fills 16 ms late.
-            pieces.append((bpm, first - 0.016 + start, on, between, wav))
+            pieces.append((bpm, first - 0.016 + start, on, between, start, wav))
             print(f"{os.path.basename(wav)}: {bpm:.2f} bpm, {on:.2f} on it, {between:.2f} between", flush=True)
         steady = [p for p in pieces if sum(same(p, other) for other in pieces) >= 2]
         on, between = (sum(p[n] for p in steady) / max(1, len(steady)) for n in (2, 3))
-        for bpm, first, _, _, wav in pieces:
-            if (bpm, first) not in [p[:2] for p in steady] or on < LEAST_HEARD or between > MOST_BETWEEN * on:
+        clear = on >= LEAST_HEARD and between <= MOST_BETWEEN * on
+        for piece in pieces:
+            bpm, first, _, _, start, wav = piece
+            if not clear or piece not in steady:
                 os.remove(wav), os.remove(wav[:-4] + ".hear.part")
                 continue
-            start = int(wav[:-4].rsplit("+", 1)[1]) * PIECE_SECS
-            beats = np.arange((first - (start or 5)) % (60 / bpm), PIECE_SECS, 60 / bpm)
-            truth = {"beats_secs": beats.tolist(), "downbeats_secs": [], "bpm": [bpm] * len(beats)}
-            truth.update({f"{kind}_secs": None for kind in ("onsets", "kicks", "snares", "hats")})
+            beats = np.arange((first - start) % (60 / bpm), PIECE_SECS, 60 / bpm)
+            truth = beats_alone(beats.tolist(), [bpm] * len(beats))
             with open(wav[:-4] + ".json", "w") as file:
                 json.dump(truth, file)
             os.rename(wav[:-4] + ".hear.part", wav[:-4] + ".hear")

@@ -15,8 +15,12 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from evaluate_ears import beats_alone
 
 FRETS = "/usr/share/games/fretsonfire/data/songs/*/*/notes.mid"
 PROJECTS = "/usr/share/lmms/projects/*/**/*.mmp*"
@@ -41,10 +45,8 @@ def cut(inputs, name, bpm, out, first=0.0):
         subprocess.run(["ffmpeg", "-v", "error", "-y", *files, *mix, "-ar", "48000", "-c:a", "pcm_s16le", wav], check=True)
         beats = np.arange(0, secs, 60 / bpm) + first - start
         beats = [round(float(beat), 6) for beat in beats if 0 <= beat < length]
-        truth = {"beats_secs": beats, "downbeats_secs": [], "bpm": [bpm] * len(beats)}
-        truth.update({name: None for name in ("onsets_secs", "kicks_secs", "snares_secs", "hats_secs")})
         with open(wav[:-4] + ".json", "w") as file:
-            json.dump(truth, file)
+            json.dump(beats_alone(beats, [bpm] * len(beats)), file)
 
 
 def main():

@@ -193,7 +193,6 @@ class Ears(nn.Module):
         assert np.abs(numbers).max() < 1000
         numbers.astype("<f2").tofile(path)
 
-
     def grow(self, path, units, upper):
         """Goes on from the numbers of a network with so many units, or fewer than now; the new ones do nothing at first."""
         numbers = torch.tensor(np.fromfile(path, "<f2").astype(np.float32))
@@ -203,10 +202,10 @@ class Ears(nn.Module):
             part, numbers = numbers.split([math.prod(shape), len(numbers) - math.prod(shape)])
             return part.reshape(shape)
 
-        def put(into, part, gates, rows):
-            """[gates · rows, columns] into the same of more rows and columns."""
-            into = into.view(gates, -1, *into.shape[1:])
-            part = part.view(gates, rows, *part.shape[1:])
+        def put(into, part, rows):
+            """[3 gates · rows, columns] into the same of more rows and columns."""
+            into = into.view(3, -1, *into.shape[1:])
+            part = part.view(3, rows, *part.shape[1:])
             if into.dim() == 3:
                 into[:, :rows] = 0
                 into[:, :rows, : part.shape[2]] = part
@@ -218,10 +217,10 @@ class Ears(nn.Module):
             self.wide.weight.copy_(scaled * self.std[None, :, None])
             self.wide.bias.copy_(take(WIDE) + (scaled * self.mean[None, :, None]).sum((1, 2)))
             for gru, below, size in ((self.lower, WIDE, units), (self.upper, units, upper)):
-                put(gru.weight_ih_l0, take(below, 3 * size).T.contiguous(), 3, size)
-                put(gru.weight_hh_l0, take(size, 3 * size).T.contiguous(), 3, size)
-                put(gru.bias_ih_l0, take(3 * size), 3, size)
-                put(gru.bias_hh_l0, take(3 * size), 3, size)
+                put(gru.weight_ih_l0, take(below, 3 * size).T.contiguous(), size)
+                put(gru.weight_hh_l0, take(size, 3 * size).T.contiguous(), size)
+                put(gru.bias_ih_l0, take(3 * size), size)
+                put(gru.bias_hh_l0, take(3 * size), size)
             self.out.weight.zero_()
             for first, size in ((0, WIDE), (WIDE, units), (WIDE + UNITS, upper)):
                 self.out.weight[:6, first : first + size] = take(size, 6).T
@@ -235,8 +234,7 @@ def write_check(model, path):
     rows = np.concatenate([np.zeros((PAST - 1, INPUTS), np.float32), rows])
     model.eval()
     with torch.no_grad():
-        told = model(torch.tensor(rows)[None])[0][0]
-        told = torch.sigmoid(told[:, :6]).tolist()
+        told = torch.sigmoid(model(torch.tensor(rows)[None])[0][0, :, :6]).tolist()
     with open(path, "w") as file:
         file.write("[\n" + ",\n".join(f"  [{', '.join(f'{v:.5f}' for v in row)}]" for row in told) + "\n]\n")
 
@@ -322,8 +320,7 @@ def train(number, args, meeting):
     if os.path.exists(kept):
         saved = torch.load(kept)
         model.load_state_dict(saved["model"])
-        if saved["optimiser"]:
-            optimiser.load_state_dict(saved["optimiser"])
+        optimiser.load_state_dict(saved["optimiser"])
         first, before = saved["epochs"], 0.0 if args.again else saved["secs"]
         say(f"going on after {first} epochs", flush=True)
     dice = np.random.default_rng([1, first])
