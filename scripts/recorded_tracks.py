@@ -36,7 +36,12 @@ from train_ears import FRAME_SECS, INPUTS, PAST, Ears
 PACKAGES = """nexuiz-music warzone2100-music hyperrogue-music singularity-music asc-music fb-music-high tomatoes-data
 pushover-data openarena-data xmoto-data extremetuxracer-data hedgewars-data lincity-ng-data colobot-common-sounds
 boswars-data marsshooter-data wesnoth-1.16-music starfighter-data glob2-data ardentryst lugaru-data powermanga-data
-trigger-rally-data supertuxkart-data ufoai-music freedroidrpg-data megaglest-data""".split()
+trigger-rally-data supertuxkart-data ufoai-music freedroidrpg-data megaglest-data redeclipse-data naev-data supertux-data
+widelands-data warmux-data sdl-ball-data berusky2-data wizznic-data fillets-ng-data unknown-horizons plee-the-bear-data
+davegnukem-data flare-game amoebax-data openclonk-data kgoldrunner trackballs-data neverball-common enigma-data
+torus-trooper-data mu-cade-data gunroar-data titanion-data a7xpg-data val-and-rick-data gigalomania-data scorched3d-data
+cube2-data csmash-demosong caveexpress-data hex-a-hop-data blockout2 pathological wordwarvi-sound seahorse-adventures
+drascula-music pink-pony-data torcs-data angrydd""".split()
 SOUNDS = (".ogg", ".oga", ".mp3", ".opus", ".flac")
 # Shorter ones are effects.
 LEAST_BYTES, PIECE_SECS, PIECES = 400_000, 60, 3

@@ -19,11 +19,15 @@ TEST_PACKAGES=(
     xvfb xdotool openbox imagemagick x11-utils
     pulseaudio pulseaudio-utils libasound2-plugins sox
     jackd2 libjack-jackd2-dev
+    # Real music whose tempo is known.
+    fluidsynth timgm6mb-soundfont openttd-openmsx
+    # Ableton Link, C++, and its bindings to Rust.
+    cmake g++ libclang-dev
 )
 # What stands for them on other systems.
 BUILD_COMMANDS=(cc)
 RUN_COMMANDS=(ffmpeg)
-TEST_COMMANDS=(Xvfb xdotool openbox import pulseaudio pactl paplay sox jackd)
+TEST_COMMANDS=(Xvfb xdotool openbox import pulseaudio pactl paplay sox jackd cmake c++)
 
 SUDO=()
 # Root, sudo without a password, or sudo that may ask because somebody sits there.

@@ -4,7 +4,7 @@
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-FEATURES=jack,metric-learning
+FEATURES=jack,metric-learning,link
 
 step "set-up" scripts/setup.sh test
 step "format" cargo fmt --all --check

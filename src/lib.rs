@@ -11,7 +11,7 @@
 //! sound ─► audio (analysis thread) ─► signal::Snapshot ─┐  newest value wins
 //! MIDI  ─► midi (callback) ─► ring of events ───────────┤  every value counts
 //! OSC   ─► osc (its thread) ─► ring of events ──────────┤  every value counts
-//! taps, MIDI clock, tracker ─► clock::Clock ─► the beat ┤  of the moment the frame will be seen
+//! taps, MIDI clock, Link, tracker ─► clock::Clock ─► beat ┤  of the moment the frame will be seen
 //!                                                       ▼
 //! scene file ─► scene::Scene ─► engine (render thread): evaluate every driven number once,
 //!               latent ─► segment 0 ─► bends ─► segment 1 ─► bends ─► … ─► picture
@@ -28,8 +28,8 @@
 //! 2. [`tensor`], [`signal`], [`lines`]: shapes and channel sets; the signals that drive things; where
 //!    in a file a key stands.
 //! 3. [`param`], [`clock`]: a number that may be driven: constant, signal or modulator, shaped;
-//!    which beat counts: tracker, taps, MIDI clock or a fixed tempo.
-//! 4. [`audio`], [`midi`], [`osc`], [`gpu`]: the outside world. They know no network.
+//!    which beat counts: tracker, taps, MIDI clock, Ableton Link or a fixed tempo.
+//! 4. [`audio`], [`midi`], [`osc`], [`link`], [`gpu`]: the outside world. They know no network.
 //! 5. [`mapping`]: controller mapping files (StyleGAN's is always `mapping_network`).
 //! 6. [`bend`], [`generator`]: transforms on feature maps; the network. Neither knows sound.
 //! 7. [`import`], [`scene`], [`cluster`]: checkpoints to model folders; scene files to checked
@@ -71,6 +71,7 @@ pub mod generator;
 pub mod gpu;
 pub mod import;
 pub mod lines;
+pub mod link;
 pub mod mapping;
 pub mod midi;
 pub mod osc;
@@ -87,7 +88,7 @@ pub const MODULE_ORDER: &[&[&str]] = &[
     &["rt"],
     &["tensor", "signal", "lines"],
     &["param", "clock"],
-    &["audio", "midi", "osc", "gpu"],
+    &["audio", "midi", "osc", "link", "gpu"],
     &["mapping"],
     &["bend", "generator"],
     &["import", "scene", "cluster"],

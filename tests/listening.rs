@@ -7,13 +7,13 @@ use bendwave::signal::{Beat, SignalId};
 use xtask::listening_set::{Recipe, SAMPLE_RATE, Set, Track};
 
 /// Times of beats and downbeats, interpolated between hops, and the beat at each hop.
-struct Heard {
-    beats_secs: Vec<f64>,
+pub(crate) struct Heard {
+    pub(crate) beats_secs: Vec<f64>,
     downbeats_secs: Vec<f64>,
-    hops: Vec<(f64, Beat)>,
+    pub(crate) hops: Vec<(f64, Beat)>,
 }
 
-fn hear(samples: &[f32]) -> Heard {
+pub(crate) fn hear(samples: &[f32]) -> Heard {
     let sound = Decoded {
         path: PathBuf::from("made here"),
         sample_rate: SAMPLE_RATE,
@@ -34,7 +34,7 @@ fn hear(samples: &[f32]) -> Heard {
 }
 
 /// F-measure of the times after `from`, each truth matched once within ±70 ms.
-fn f_after(from: f64, heard: &[f64], truth: &[f64]) -> f64 {
+pub(crate) fn f_after(from: f64, heard: &[f64], truth: &[f64]) -> f64 {
     let late =
         |times: &[f64]| -> Vec<f64> { times.iter().copied().filter(|t| *t > from).collect() };
     let (heard, truth) = (late(heard), late(truth));

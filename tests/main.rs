@@ -21,7 +21,9 @@ mod docs;
 mod import;
 #[cfg(feature = "jack")]
 mod knobs;
+mod link;
 mod listening;
+mod listening_midi;
 #[cfg(feature = "jack")]
 mod midi;
 mod no_alloc;

@@ -1,7 +1,8 @@
 //! The beat of a performance: the clock, fed by what is heard, by MIDI and by the performer, and
 //! read for the moment at which a frame will be seen.
 
-use crate::clock::{Clock, ClockAction, ClockChoice};
+use crate::clock::{Clock, ClockAction, ClockChoice, Line};
+use crate::link::Link;
 use crate::midi::{MidiEvent, MidiMessage};
 use crate::signal::Snapshot;
 use std::str::FromStr;
@@ -41,6 +42,9 @@ impl FromStr for LookAhead {
 #[derive(Debug)]
 pub(crate) struct Beats {
     clock: Clock,
+    link: Option<Link>,
+    /// Others in the Link session.
+    peers: u64,
     epoch: Instant,
     look_ahead: LookAhead,
     ahead_secs: f64,
@@ -48,10 +52,12 @@ pub(crate) struct Beats {
 }
 
 impl Beats {
-    pub(crate) fn new(choice: ClockChoice, look_ahead: LookAhead) -> Self {
+    pub(crate) fn new(choice: ClockChoice, link: Option<Link>, look_ahead: LookAhead) -> Self {
         let epoch = Instant::now();
         Self {
             clock: Clock::new(choice),
+            link,
+            peers: 0,
             epoch,
             look_ahead,
             ahead_secs: match look_ahead {
@@ -97,6 +103,7 @@ impl Beats {
     ) {
         let heard_secs = self.secs(heard_at);
         self.clock.hear(heard_secs, &snapshot.beat);
+        self.hear_session();
         if let (LookAhead::Auto, Some(way)) = (self.look_ahead, to_screen) {
             let way = way.as_secs_f64().min(MAX_AHEAD_MS / 1e3);
             let passed = now.saturating_duration_since(self.placed_at).as_secs_f64();
@@ -106,6 +113,19 @@ impl Beats {
         self.placed_at = now;
         let seen_secs = self.secs(now) + self.ahead_secs;
         snapshot.set_beat(self.clock.beat_at(seen_secs));
+    }
+
+    fn hear_session(&mut self) {
+        let Some(session) = self.link.as_mut().map(Link::session) else {
+            return;
+        };
+        let line = Line {
+            at_secs: self.secs(session.at),
+            beats: session.beats,
+            bpm: session.bpm,
+        };
+        self.peers = session.peers;
+        self.clock.session((session.peers > 0).then_some(line));
     }
 
     /// The look-ahead in use.
@@ -121,7 +141,12 @@ impl Beats {
         } else {
             ""
         };
-        format!("{source}{stopped} ({choice})")
+        match (&self.link, self.peers) {
+            (None, _) => format!("{source}{stopped} ({choice})"),
+            (Some(_), 0) => format!("{source}{stopped} ({choice}), nobody else on Link"),
+            (Some(_), 1) => format!("{source}{stopped} ({choice}), one other on Link"),
+            (Some(_), peers) => format!("{source}{stopped} ({choice}), {peers} others on Link"),
+        }
     }
 }
 
@@ -145,7 +170,7 @@ mod tests {
     #[test]
     fn the_beat_is_that_of_the_moment_at_which_it_is_seen() {
         let beats_at = |look_ahead: LookAhead, way: Option<Duration>| {
-            let mut beats = Beats::new(ClockChoice::Fixed(60.0), look_ahead);
+            let mut beats = Beats::new(ClockChoice::Fixed(60.0), None, look_ahead);
             let mut snapshot = Snapshot::SILENCE;
             // Long enough for the measured way to be followed.
             for tenth in 0..200 {

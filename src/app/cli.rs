@@ -313,7 +313,10 @@ pub(crate) struct PerformArgs {
     /// End by itself after so many seconds
     #[arg(long, value_name = "SECS")]
     pub(crate) duration: Option<f64>,
-    /// Which beat counts: auto, tracker, tap, midi, or beats per minute
+    /// Join the network's Ableton Link session; needs a build with the feature `link`
+    #[arg(long)]
+    pub(crate) link: bool,
+    /// Which beat counts: auto, tracker, tap, midi, link, or beats per minute
     #[arg(long, default_value = "auto", value_name = "CLOCK")]
     pub(crate) clock: ClockChoice,
     /// How far the beat runs ahead: auto, which is what a frame takes to the screen, or

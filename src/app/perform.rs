@@ -7,7 +7,9 @@ use crate::app::save::LatentSaver;
 use crate::app::stage::{self, Stage};
 use crate::app::{explain_sound_noise, model, print, recluster, reload, say};
 use crate::audio::{self, AnalysisConfig, AudioChoice, LiveAudio};
+use crate::clock::ClockChoice;
 use crate::frame::{Frame, SharedFrame};
+use crate::link::Link;
 use crate::mapping::{ControlState, Mapping};
 use crate::midi::Midi;
 use crate::osc::{Osc, OscEvents};
@@ -30,6 +32,9 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             "there is no display (DISPLAY and WAYLAND_DISPLAY are empty): use `bendwave render` to make a video"
         );
     }
+    let link = (args.link || args.clock == ClockChoice::Link)
+        .then(Link::join)
+        .transpose()?;
     let duration = args
         .duration
         .map(|secs| Duration::try_from_secs_f64(secs).with_context(|| format!("--duration {secs}")))
@@ -133,7 +138,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
             midi_events,
             osc,
             osc_events,
-            beats: Beats::new(args.clock, args.look_ahead),
+            beats: Beats::new(args.clock, link, args.look_ahead),
             latency: Arc::clone(&latency),
             controls,
             commands: received,

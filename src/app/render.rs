@@ -25,7 +25,10 @@ const SILENT_SECS: f64 = 5.0;
 
 pub(crate) fn run(args: &RenderArgs) -> anyhow::Result<()> {
     let started = Instant::now();
-    if matches!(args.clock, ClockChoice::Tap | ClockChoice::Midi) {
+    if matches!(
+        args.clock,
+        ClockChoice::Tap | ClockChoice::Midi | ClockChoice::Link
+    ) {
         bail!(
             "--clock {}: nobody plays while a video is made: auto, tracker or beats per minute",
             args.clock

@@ -1,4 +1,4 @@
-//! Which beat counts: the tracker's, a finger's, a MIDI clock's or a fixed tempo.
+//! Which beat counts: the tracker's, a finger's, a MIDI clock's, an Ableton Link session's or a fixed tempo.
 //!
 //! A [`Clock`] takes all of them in and gives one [`Beat`] for the moment that is asked about. The
 //! beat never goes back: when the source changes or corrects itself, it speeds up or waits for a
@@ -36,7 +36,7 @@ const FADE_SECS: f64 = 8.0;
 /// Which source the performer wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum ClockChoice {
-    /// A running MIDI clock, else taps, else the tracker.
+    /// A running MIDI clock, else a Link session with others in it, else taps, else the tracker.
     #[default]
     Auto,
     /// What is heard.
@@ -45,6 +45,8 @@ pub enum ClockChoice {
     Tap,
     /// A MIDI clock.
     Midi,
+    /// An Ableton Link session.
+    Link,
     /// This tempo, in beats per minute.
     Fixed(f64),
 }
@@ -58,13 +60,14 @@ impl FromStr for ClockChoice {
             "tracker" => Self::Tracker,
             "tap" => Self::Tap,
             "midi" => Self::Midi,
+            "link" => Self::Link,
             number => {
                 let (slowest, fastest) = BPM_RANGE;
                 match number.parse() {
                     Ok(bpm) if (slowest..=fastest).contains(&bpm) => Self::Fixed(bpm),
                     _ => {
                         return Err(format!(
-                            "auto, tracker, tap, midi, or beats per minute from {slowest} to {fastest}"
+                            "auto, tracker, tap, midi, link, or beats per minute from {slowest} to {fastest}"
                         ));
                     }
                 }
@@ -80,6 +83,7 @@ impl fmt::Display for ClockChoice {
             Self::Tracker => f.write_str("tracker"),
             Self::Tap => f.write_str("tap"),
             Self::Midi => f.write_str("midi"),
+            Self::Link => f.write_str("link"),
             Self::Fixed(bpm) => write!(f, "{bpm} bpm"),
         }
     }
@@ -97,6 +101,8 @@ pub enum ClockSource {
     Tap,
     /// A MIDI clock.
     Midi,
+    /// An Ableton Link session.
+    Link,
     /// The tempo that was given.
     Fixed,
     /// The source is gone; its tempo goes on.
@@ -110,6 +116,7 @@ impl fmt::Display for ClockSource {
             Self::Tracker => "tracker",
             Self::Tap => "tapped",
             Self::Midi => "MIDI clock",
+            Self::Link => "Ableton Link",
             Self::Fixed => "fixed",
             Self::Coasting => "source lost, going on",
         })
@@ -170,6 +177,8 @@ pub struct Clock {
     pulses: Pulses,
     /// Whose pulses they are.
     sender: Option<u32>,
+    /// We are in a Link session; where it is, if others are.
+    session: Option<Option<Line>>,
     /// Added to the source's beats: nudges and a bar set by hand.
     shift_beats: f64,
     /// The bar is set by hand: the tracker's does not count.
@@ -196,6 +205,7 @@ impl Clock {
             tapping: false,
             pulses: Pulses::default(),
             sender: None,
+            session: None,
             shift_beats: 0.0,
             bar_by_hand: false,
             octave_of: None,
@@ -223,6 +233,12 @@ impl Clock {
             self.pulses = Pulses::default();
         }
         self.pulses.take(secs, message);
+    }
+
+    /// Where the Link session is that we are in: `None` while nobody else is in it, for then nobody has set its tempo.
+    /// To be told again and again, for others may go.
+    pub fn session(&mut self, line: Option<Line>) {
+        self.session = Some(line);
     }
 
     /// What the performer asks for at `secs`.
@@ -281,16 +297,19 @@ impl Clock {
         self.bar_off_since = None;
     }
 
-    /// The next choice: auto, tracker, tap, midi, and the one of the start if it was another.
+    /// The next choice: auto, tracker, tap, midi, link if there is a session, and the one of the start if it was another.
     pub fn choose_next(&mut self) -> ClockChoice {
         let next = match self.choice {
             ClockChoice::Auto => ClockChoice::Tracker,
             ClockChoice::Tracker => ClockChoice::Tap,
             ClockChoice::Tap => ClockChoice::Midi,
-            ClockChoice::Midi if matches!(self.first_choice, ClockChoice::Fixed(_)) => {
+            ClockChoice::Midi if self.session.is_some() => ClockChoice::Link,
+            ClockChoice::Midi | ClockChoice::Link
+                if matches!(self.first_choice, ClockChoice::Fixed(_)) =>
+            {
                 self.first_choice
             }
-            ClockChoice::Midi | ClockChoice::Fixed(_) => ClockChoice::Auto,
+            ClockChoice::Midi | ClockChoice::Link | ClockChoice::Fixed(_) => ClockChoice::Auto,
         };
         self.choose(next);
         next
@@ -411,13 +430,16 @@ impl Clock {
             let line = self.pulses.line().filter(|_| self.pulses.is_alive(secs))?;
             Some((ClockSource::Midi, line))
         };
+        let link = || Some((ClockSource::Link, self.session.flatten()?));
         let (source, line) = match self.choice {
             ClockChoice::Auto => midi()
+                .or_else(link)
                 .or_else(|| taps().filter(|_| self.tapping))
                 .or_else(tracker),
             ClockChoice::Tracker => tracker(),
             ClockChoice::Tap => taps(),
             ClockChoice::Midi => midi(),
+            ClockChoice::Link => link(),
             ClockChoice::Fixed(bpm) => Some((
                 ClockSource::Fixed,
                 Line {

@@ -1,4 +1,4 @@
-use super::{Clock, ClockChoice, ClockSource, Transport};
+use super::{Clock, ClockAction, ClockChoice, ClockSource, Line, Transport};
 use crate::signal::Beat;
 
 /// A performance: frames at some rate, with a clock whose beats are checked at each.
@@ -99,11 +99,12 @@ fn choices_are_words_or_a_tempo() {
         (" MIDI ", ClockChoice::Midi),
         ("tap", ClockChoice::Tap),
         ("tracker", ClockChoice::Tracker),
+        ("Link", ClockChoice::Link),
         ("128.5", ClockChoice::Fixed(128.5)),
     ] {
         assert_eq!(text.parse(), Ok(choice));
     }
-    for text in ["", "link", "0", "19", "401", "nan", "-120", "inf"] {
+    for text in ["", "links", "0", "19", "401", "nan", "-120", "inf"] {
         let error = text.parse::<ClockChoice>().unwrap_err();
         assert!(error.contains("from 20 to 400"), "{text}: {error}");
     }
@@ -337,4 +338,95 @@ fn following_allocates_nothing() {
         }
     });
     assert!(sum > 0.0);
+}
+
+/// A session of some tempo whose beat 0 was at 0, told at `secs`.
+fn session(secs: f64, bpm: f64) -> Option<Line> {
+    Some(Line {
+        at_secs: secs,
+        beats: secs * bpm / 60.0,
+        bpm,
+    })
+}
+
+#[test]
+fn a_link_session_leads_while_others_are_in_it() {
+    let mut show = Show::new(ClockChoice::Auto, 60.0);
+    // Alone in it, what is heard leads.
+    show.go(4.0, |clock, secs| {
+        clock.session(None);
+        clock.hear(secs, &heard(secs, 100.0));
+    });
+    assert_eq!(show.clock.source(), ClockSource::Tracker);
+    let beat = show.go(4.0, |clock, secs| {
+        clock.session(session(secs, 126.0));
+        clock.hear(secs, &heard(secs, 100.0));
+    });
+    assert_eq!(show.clock.source(), ClockSource::Link);
+    assert_eq!(beat.bpm, 126.0);
+    assert!(
+        off(&beat, show.secs * 126.0 / 60.0).abs() < 0.01,
+        "{beat:?}"
+    );
+    // The tempo is changed elsewhere: from this moment on, as Link has it.
+    let changed = (show.secs, show.secs * 126.0 / 60.0);
+    let line = |secs: f64| Line {
+        at_secs: secs,
+        beats: (secs - changed.0).mul_add(140.0 / 60.0, changed.1),
+        bpm: 140.0,
+    };
+    let beat = show.go(3.0, |clock, secs| clock.session(Some(line(secs))));
+    assert_eq!(beat.bpm, 140.0);
+    assert!(off(&beat, line(show.secs).beats).abs() < 0.01, "{beat:?}");
+    // A MIDI clock is nearer, and what comes by Link comes back when its cable falls out.
+    let mut cable = Cable::plug(show.secs, 120.0);
+    show.go(4.0, |clock, secs| {
+        clock.session(Some(line(secs)));
+        cable.send(clock, secs, 120.0);
+    });
+    assert_eq!(show.clock.source(), ClockSource::Midi);
+    show.go(3.0, |clock, secs| clock.session(Some(line(secs))));
+    assert_eq!(show.clock.source(), ClockSource::Link);
+    // The others go: what is heard leads again.
+    show.go(2.0, |clock, secs| {
+        clock.session(None);
+        clock.hear(secs, &heard(secs, 100.0));
+    });
+    assert_eq!(show.clock.source(), ClockSource::Tracker);
+}
+
+#[test]
+fn half_the_tempo_of_a_session_keeps_its_bars() {
+    let mut show = Show::new(ClockChoice::Link, 60.0);
+    show.go(2.0, |clock, secs| clock.session(session(secs, 128.0)));
+    show.clock.act(show.secs, ClockAction::Half);
+    show.go(4.0, |clock, secs| clock.session(session(secs, 128.0)));
+    // No bar is begun out of turn in half a minute.
+    let mut before: Option<Beat> = None;
+    for _ in 0..300 {
+        let beat = show.go(0.1, |clock, secs| clock.session(session(secs, 128.0)));
+        assert_eq!(beat.bpm, 64.0);
+        if let Some(before) = before {
+            assert!(beat.count - before.count <= 1, "{before:?} then {beat:?}");
+        }
+        before = Some(beat);
+    }
+    // Alone, there is nobody to follow: it goes on.
+    let beat = show.go(1.0, |clock, _| clock.session(None));
+    assert_eq!(
+        (show.clock.source(), beat.bpm),
+        (ClockSource::Coasting, 64.0)
+    );
+}
+
+#[test]
+fn link_is_chosen_only_where_there_is_a_session() {
+    let mut clock = Clock::new(ClockChoice::Midi);
+    assert_eq!(clock.choose_next(), ClockChoice::Auto);
+    clock.choose(ClockChoice::Midi);
+    clock.session(None);
+    assert_eq!(clock.choose_next(), ClockChoice::Link);
+    assert_eq!(clock.choose_next(), ClockChoice::Auto);
+    assert_eq!("link".parse(), Ok(ClockChoice::Link));
+    assert_eq!(ClockChoice::Link.to_string(), "link");
 }
