@@ -17,6 +17,7 @@ mod bench_command;
 mod bend;
 mod bend_opencv;
 mod cluster;
+mod devices;
 mod docs;
 mod import;
 #[cfg(feature = "jack")]
@@ -27,6 +28,7 @@ mod listening_midi;
 #[cfg(feature = "jack")]
 mod midi;
 mod no_alloc;
+#[cfg(feature = "jack")]
 mod perform;
 mod record;
 mod reload;
