@@ -2,7 +2,7 @@
 
 use crate::perform::difference;
 use crate::support::jack::{JackServer, MidiKeyboard};
-use crate::support::program::{bendwave, text, tiny_model};
+use crate::support::program::{bendwave_beside, text, tiny_model};
 use crate::support::pulse::{MONITOR, Pulse};
 use crate::support::xvfb::{Display, wait_for};
 use std::fs;
@@ -97,14 +97,7 @@ fn the_beat_follows_clock_and_finger_and_the_picture_outlives_the_input() {
     )
     .unwrap();
     let log = dir.path().join("log.txt");
-    let mut program = bendwave();
-    let (place, screen) = (pulse.command("true"), display.command("true"));
-    for (key, value) in place.get_envs().chain(screen.get_envs()) {
-        match value {
-            Some(value) => program.env(key, value),
-            None => program.env_remove(key),
-        };
-    }
+    let mut program = bendwave_beside(&[pulse.command("true"), display.command("true")]);
     program
         .envs(jack.env())
         .env("BENDWAVE_LOG", "bendwave=debug")

@@ -2,7 +2,7 @@
 
 use crate::perform::difference;
 use crate::support::jack::{JackServer, MidiKeyboard};
-use crate::support::program::{bendwave, succeed, text, tiny_model};
+use crate::support::program::{bendwave_beside, succeed, text, tiny_model};
 use crate::support::xvfb::{Display, wait_for};
 use std::fs;
 use std::process::Stdio;
@@ -51,14 +51,7 @@ fn knobs_of_clusters_turn_the_picture_and_change_nothing_at_rest() {
     let controls = controls(&fs::read_to_string(at("knobs.yaml")).unwrap());
     assert!(controls.len() >= 8, "{controls:?}");
 
-    let screen = display.command("true");
-    let mut program = bendwave();
-    for (key, value) in screen.get_envs() {
-        match value {
-            Some(value) => program.env(key, value),
-            None => program.env_remove(key),
-        };
-    }
+    let mut program = bendwave_beside(&[display.command("true")]);
     let mut show = program
         .envs(jack.env())
         .args(["perform", "--audio", "none", "--provider", "cpu"])

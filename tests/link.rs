@@ -1,8 +1,8 @@
 //! The whole program in an Ableton Link session.
 
-use crate::support::program::{bendwave, text, tiny_model};
-#[cfg(feature = "link")]
-use crate::support::xvfb::Display;
+#[cfg(not(feature = "link"))]
+use crate::support::program::bendwave;
+use crate::support::program::{text, tiny_model};
 use std::process::Stdio;
 
 #[cfg(not(feature = "link"))]
@@ -28,6 +28,8 @@ fn a_build_without_link_says_what_to_do() {
 #[cfg(feature = "link")]
 #[test]
 fn a_session_on_the_network_leads_the_picture() {
+    use crate::support::program::bendwave_beside;
+    use crate::support::xvfb::Display;
     use rusty_link::AblLink;
     use std::fs;
     use std::time::{Duration, Instant};
@@ -51,13 +53,7 @@ fn a_session_on_the_network_leads_the_picture() {
     let scene = dir.path().join("scene.yaml");
     fs::write(&scene, "seed: 3\n").unwrap();
     let log = dir.path().join("log.txt");
-    let mut program = bendwave();
-    for (key, value) in display.command("true").get_envs() {
-        match value {
-            Some(value) => program.env(key, value),
-            None => program.env_remove(key),
-        };
-    }
+    let mut program = bendwave_beside(&[display.command("true")]);
     let mut child = program
         .env("BENDWAVE_LOG", "bendwave=debug")
         .args(["perform", "--model", text(&model), "--scene", text(&scene)])

@@ -1,7 +1,7 @@
 //! The whole instrument: a real window, a real sound path and a real MIDI message reach the picture.
 
 use crate::support::jack::{JackServer, MidiKeyboard};
-use crate::support::program::{bendwave, text, tiny_model};
+use crate::support::program::{bendwave_beside, text, tiny_model};
 use crate::support::pulse::{MONITOR, Pulse};
 use crate::support::tools;
 use crate::support::xvfb::{Display, Shot, wait_for};
@@ -68,16 +68,7 @@ fn sound_and_midi_reach_the_picture_in_the_window() {
     write_tone(&tone, 30.0);
     let video = dir.path().join("take.mp4");
 
-    let place = pulse.command("true");
-    let screen = display.command("true");
-    let mut program = bendwave();
-    let settings = place.get_envs().chain(screen.get_envs());
-    for (key, value) in settings {
-        match value {
-            Some(value) => program.env(key, value),
-            None => program.env_remove(key),
-        };
-    }
+    let mut program = bendwave_beside(&[pulse.command("true"), display.command("true")]);
     program
         .envs(jack.env())
         .args([

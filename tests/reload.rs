@@ -1,6 +1,6 @@
 //! Files saved during a performance change the picture; broken ones do not.
 
-use crate::support::program::{bendwave, text, tiny_model};
+use crate::support::program::{bendwave_beside, text, tiny_model};
 use crate::support::xvfb::{Display, Shot, wait_for};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,7 @@ impl Show {
     fn start(dir: &Path, arguments: &[&str]) -> Option<Self> {
         let display = Display::start(480, 360, true)?;
         let model = tiny_model(dir);
-        let screen = display.command("true");
-        let mut program = bendwave();
-        for (key, value) in screen.get_envs() {
-            match value {
-                Some(value) => program.env(key, value),
-                None => program.env_remove(key),
-            };
-        }
+        let mut program = bendwave_beside(&[display.command("true")]);
         let log = dir.join("log.txt");
         let program = program
             .env("BENDWAVE_LOG", "bendwave=info")

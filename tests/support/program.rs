@@ -18,6 +18,18 @@ pub(crate) fn bendwave() -> Command {
     command
 }
 
+/// The binary, on a display, at a sound server: with the environment of commands that run there.
+pub(crate) fn bendwave_beside(places: &[Command]) -> Command {
+    let mut program = bendwave();
+    for (key, value) in places.iter().flat_map(Command::get_envs) {
+        match value {
+            Some(value) => program.env(key, value),
+            None => program.env_remove(key),
+        };
+    }
+    program
+}
+
 /// Runs it; a failure shows what it said.
 #[track_caller]
 pub(crate) fn succeed(arguments: &[&str]) -> Output {
