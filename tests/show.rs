@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bendwave::frame::Frame;
 use bendwave::present::{Links, PresentOptions, Stats};
 use bendwave::rt::latest;
-use bendwave::signal::Beat;
+use bendwave::signal::{Beat, COUNT, Snapshot};
 
 use crate::support::xvfb::{Display, Shot, wait_for};
 
@@ -65,13 +65,15 @@ fn probe() {
         ..PresentOptions::default()
     };
     let mut picture = Frame::black(64, 64);
-    let mut moving = false;
+    let (mut moving, mut loud) = (false, false);
     for setting in settings.split_whitespace() {
         let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
         let side = || value.parse().unwrap();
         match name {
             "fullscreen" => options.fullscreen = true,
             "stats" => options.stats = true,
+            "meters" => options.meters = true,
+            "loud" => loud = true,
             "monitor" => options.monitor = Some(value.parse().unwrap()),
             "pattern" => picture = pattern(side(), side()),
             "corners" => picture = corners(side()),
@@ -111,6 +113,13 @@ fn probe() {
         message: "seed 43".to_owned(),
         errors: vec!["layer 9: no such layer, the last good frame stays".to_owned()],
     });
+    let (mut heard_writer, heard) = latest::slot(&Snapshot::SILENCE);
+    if loud {
+        heard_writer.write(Snapshot {
+            values: [1.0; COUNT],
+            ..Snapshot::SILENCE
+        });
+    }
     let (commands, received) = crossbeam_channel::bounded(16);
     let stop = Arc::new(AtomicBool::new(false));
     let maker = bendwave::rt::thread::spawn("maker", {
@@ -140,6 +149,7 @@ fn probe() {
     let links = Links {
         frames,
         stats,
+        heard,
         commands,
         latency: Arc::default(),
         stop: Arc::clone(&stop),
@@ -360,6 +370,34 @@ fn keys_do_what_they_say() {
 
 fn full_white(shot: &Shot) -> bool {
     shot.pixel(330, 190) == [255, 255, 255]
+}
+
+#[test]
+fn the_meters_rise_with_what_is_heard() {
+    let Some(display) = Display::start(640, 480, true) else {
+        return;
+    };
+    // A bar and a light is far brighter than its track, and words are few.
+    let bright = |shot: &Shot| {
+        let place = (0..shot.width).flat_map(|x| (0..shot.height).map(move |y| (x, y)));
+        place
+            .filter(|(x, y)| shot.pixel(*x, *y).into_iter().max() > Some(190))
+            .count()
+    };
+    for (settings, few) in [("fullscreen loud", false), ("fullscreen", true)] {
+        let mut window = Window::open(&display, settings);
+        window.wait_shot("no-meters", |shot| shot.lit().is_none());
+        window.key("m", false);
+        let corner = |[left, top, ..]: [u32; 4]| left > 200 && top > 150;
+        let shot = window.wait_shot("meters", |shot| shot.lit().is_some_and(corner));
+        let bright = bright(&shot);
+        println!("{settings}: {bright} bright pixels");
+        assert_eq!(bright < 3000, few, "{settings}: {bright}");
+        window.key("m", false);
+        window.wait_shot("meters-off", |shot| shot.lit().is_none());
+        window.key("Escape", false);
+        window.expect("ended ByPerformer");
+    }
 }
 
 #[test]

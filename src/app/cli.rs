@@ -292,6 +292,9 @@ pub(crate) struct PerformArgs {
     /// Start with the stats overlay
     #[arg(long)]
     pub(crate) stats: bool,
+    /// Start with the meters of what is heard
+    #[arg(long)]
+    pub(crate) meters: bool,
     /// Record the session with sound, .mp4
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,

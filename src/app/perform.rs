@@ -17,6 +17,7 @@ use crate::present::{self, Latency, Links, PresentOptions, Stats};
 use crate::record::{AudioTrack, RecordSettings, Recorder};
 use crate::rt::{latest, thread};
 use crate::scene::{NumberId, Patch};
+use crate::signal::Snapshot;
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -123,6 +124,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
         latest::slot::<SharedFrame>(&Arc::new(Frame::black(width, height)));
     let latency = Arc::new(Latency::default());
     let (stats_writer, stats) = latest::slot(&Stats::default());
+    let (heard_writer, heard) = latest::slot(&Snapshot::SILENCE);
     // Keys come one at a time; 64 of them are a fist on the keyboard.
     let (commands, received) = crossbeam_channel::bounded(64);
     let stop = Arc::new(AtomicBool::new(false));
@@ -149,6 +151,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
         Outputs {
             frames: frame_writer,
             stats: stats_writer,
+            heard: heard_writer,
             recorder,
             latents: LatentSaver::start(PathBuf::new(), w_dim)
                 .context("the thread that saves latents does not start")?,
@@ -162,6 +165,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
         monitor: args.monitor,
         fullscreen: !args.windowed,
         stats: args.stats,
+        meters: args.meters,
         duration,
         // `auto` and every name is an adapter choice: this cannot fail.
         adapter: args.engine.gpu.parse().unwrap_or_default(),
@@ -172,6 +176,7 @@ pub(crate) fn run(args: &PerformArgs) -> anyhow::Result<()> {
         Links {
             frames,
             stats,
+            heard,
             commands,
             latency,
             stop: Arc::clone(&stop),

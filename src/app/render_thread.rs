@@ -62,6 +62,7 @@ pub(crate) struct Inputs {
 pub(crate) struct Outputs {
     pub(crate) frames: Writer<SharedFrame>,
     pub(crate) stats: Writer<Stats>,
+    pub(crate) heard: Writer<Snapshot>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) latents: LatentSaver,
 }
@@ -201,6 +202,7 @@ impl RenderThread {
             .beats
             .place(&mut snapshot, heard_at, began, to_screen);
         self.seen = (snapshot, began);
+        self.outputs.heard.write(snapshot);
         if !self.paused {
             if let Err(error) = self.stage.engine.frame(&snapshot, dt_secs) {
                 self.failed_frames += 1;

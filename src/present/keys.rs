@@ -9,6 +9,7 @@ pub(super) enum Action {
     Leave,
     ToggleFullscreen,
     ToggleStats,
+    ToggleMeters,
     ToggleHelp,
     ToggleBlackout,
     TogglePause,
@@ -24,6 +25,11 @@ const KEYS: &[(&str, Action, &str)] = &[
     ("Esc", Action::Leave, "leave"),
     ("F", Action::ToggleFullscreen, "fullscreen on and off"),
     ("S", Action::ToggleStats, "numbers on and off (also Tab)"),
+    (
+        "M",
+        Action::ToggleMeters,
+        "meters of what is heard, on and off",
+    ),
     ("H", Action::ToggleHelp, "this help"),
     ("B", Action::ToggleBlackout, "black on and off"),
     ("P", Action::TogglePause, "hold the picture, and go on"),
@@ -45,7 +51,7 @@ const KEYS: &[(&str, Action, &str)] = &[
     (
         "C",
         Action::Clock(ClockAction::NextSource),
-        "another clock: auto, tracker, tap, midi",
+        "another clock: auto, tracker, tap, midi, link",
     ),
     ("G", Action::Recluster, "clusters of this very picture"),
     (
@@ -76,6 +82,7 @@ pub(super) fn action(logical: &Key, physical: PhysicalKey) -> Option<Action> {
         Key::Character(_) => letter(match physical {
             PhysicalKey::Code(KeyCode::KeyF) => "F",
             PhysicalKey::Code(KeyCode::KeyS) => "S",
+            PhysicalKey::Code(KeyCode::KeyM) => "M",
             PhysicalKey::Code(KeyCode::KeyH) => "H",
             PhysicalKey::Code(KeyCode::KeyB) => "B",
             PhysicalKey::Code(KeyCode::KeyP) => "P",

@@ -12,6 +12,7 @@ mod error;
 mod keys;
 mod latency;
 mod layout;
+mod meters;
 mod monitor;
 mod overlay;
 mod stats;
@@ -34,6 +35,7 @@ use crate::clock::ClockAction;
 use crate::frame::SharedFrame;
 use crate::gpu::AdapterChoice;
 use crate::rt::latest;
+use crate::signal::Snapshot;
 
 /// How to open the window.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub struct PresentOptions {
     pub window_size: (u32, u32),
     /// Whether the overlay is on from the start.
     pub stats: bool,
+    /// Whether the meters of what is heard are on from the start.
+    pub meters: bool,
     /// What draws in the window.
     pub adapter: AdapterChoice,
     /// Leaves by itself after this time.
@@ -64,6 +68,7 @@ impl Default for PresentOptions {
             fullscreen: true,
             window_size: (1024, 1024),
             stats: false,
+            meters: false,
             adapter: AdapterChoice::Auto,
             duration: None,
             lose_device_after: None,
@@ -78,6 +83,8 @@ pub struct Links {
     pub frames: latest::Reader<SharedFrame>,
     /// For the overlay; the newest wins.
     pub stats: latest::Reader<Stats>,
+    /// For the meters, as the newest picture's frame had it; the newest wins.
+    pub heard: latest::Reader<Snapshot>,
     /// What the performer asks for. Bounded; a key that finds it full is lost, with a warning in
     /// the log, for the window never waits.
     pub commands: Sender<Command>,

@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use egui::{Align2, Color32, RichText};
 
-use super::{Stats, keys};
-use crate::signal::{BEATS_PER_BAR, Beat};
+use super::{Stats, keys, meters};
+use crate::signal::{BEATS_PER_BAR, Beat, Snapshot};
 
 /// Time between two layouts of the overlay. Drawing what was laid out is cheap, laying it out is
 /// not, above all on a software adapter.
 pub(super) const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Time until the overlay should be laid out again: [`INTERVAL`], or less where the beat's light
-/// goes on or off before.
-pub(super) fn until_next(stats: &Stats, now: Instant) -> Duration {
+/// goes on or off before, or where meters move.
+pub(super) fn until_next(shown: Shown, stats: &Stats, now: Instant) -> Duration {
+    if shown.meters {
+        return meters::INTERVAL;
+    }
     let beat = beat_now(stats, now);
     if !beat.is_running() {
         return INTERVAL;
@@ -57,12 +60,13 @@ fn beat_row(stats: &Stats, now: Instant) -> String {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) stats: bool,
+    pub(super) meters: bool,
     pub(super) help: bool,
 }
 
 impl Shown {
     pub(super) fn any(self) -> bool {
-        self.stats || self.help
+        self.stats || self.meters || self.help
     }
 }
 
@@ -76,6 +80,14 @@ pub(super) struct WindowStats {
     pub(super) adapter: String,
     pub(super) black: bool,
     pub(super) paused: bool,
+}
+
+/// All that the overlay may tell, and which of it is shown.
+pub(super) struct Content<'a> {
+    pub(super) shown: Shown,
+    pub(super) stats: &'a Stats,
+    pub(super) heard: &'a Snapshot,
+    pub(super) own: &'a WindowStats,
 }
 
 /// An overlay laid out, to be drawn over any number of pictures.
@@ -109,11 +121,15 @@ impl Overlay {
         &mut self,
         device: &wgpu::Device,
         queue: &wgpu::Queue,
-        shown: Shown,
-        stats: &Stats,
-        own: &WindowStats,
+        content: &Content<'_>,
         scale: f32,
     ) -> Painted {
+        let Content {
+            shown,
+            stats,
+            heard,
+            own,
+        } = *content;
         let (width, height) = own.window;
         // Readable from a step away on a projector's 1080 rows, whatever the desktop's scale.
         let scale = scale.max(height as f32 / 900.0).clamp(0.5, 4.0);
@@ -134,6 +150,15 @@ impl Overlay {
             let context = ui.ctx().clone();
             if shown.stats {
                 stats_panel(&context, stats, own);
+            }
+            if shown.meters {
+                panel(
+                    &context,
+                    "meters",
+                    Align2::RIGHT_BOTTOM,
+                    [-12.0, -12.0],
+                    |ui| meters::draw(ui, heard),
+                );
             }
             if shown.help {
                 help_panel(&context);
@@ -311,7 +336,7 @@ fn help_panel(context: &egui::Context) {
 
 #[cfg(test)]
 mod tests {
-    use super::{INTERVAL, beat_row, until_next};
+    use super::{INTERVAL, Shown, beat_row, until_next};
     use crate::present::Stats;
     use crate::signal::Beat;
     use std::time::{Duration, Instant};
@@ -339,9 +364,15 @@ mod tests {
         );
         assert!(row(250).starts_with("...."), "{}", row(250));
         assert!(row(450).starts_with("#..."), "{}", row(450));
-        let next = until_next(&stats, at).as_secs_f64();
+        let next = until_next(Shown::default(), &stats, at).as_secs_f64();
         assert!((next - 0.205).abs() < 1e-3, "{next}");
-        assert_eq!(until_next(&Stats::default(), at), INTERVAL);
+        let none = Stats::default();
+        assert_eq!(until_next(Shown::default(), &none, at), INTERVAL);
+        let meters = Shown {
+            meters: true,
+            ..Shown::default()
+        };
+        assert!(until_next(meters, &none, at) < INTERVAL / 5);
         assert_eq!(beat_row(&Stats::default(), at), "");
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use wgpu::CurrentSurfaceTexture as Current;
 use winit::window::Window;
 
+use super::PresentError;
 use super::blit::{Blitter, Filter};
-use super::overlay::{Overlay, Painted, Shown, WindowStats};
-use super::{PresentError, Stats};
+use super::overlay::{Content, Overlay, Painted};
 use crate::frame::Frame;
 use crate::gpu::{self, AdapterChoice, Gpu, GpuError};
 
@@ -99,21 +99,9 @@ impl Canvas {
     }
 
     /// Lays the overlay out anew.
-    pub(super) fn layout(
-        &mut self,
-        shown: Shown,
-        stats: &Stats,
-        own: &WindowStats,
-        scale: f32,
-    ) -> Painted {
-        self.overlay.layout(
-            self.gpu.device(),
-            self.gpu.queue(),
-            shown,
-            stats,
-            own,
-            scale,
-        )
+    pub(super) fn layout(&mut self, content: &Content<'_>, scale: f32) -> Painted {
+        self.overlay
+            .layout(self.gpu.device(), self.gpu.queue(), content, scale)
     }
 
     /// Whether the device is gone. Other errors of earlier drawings are logged: the next picture

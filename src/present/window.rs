@@ -13,7 +13,7 @@ use winit::monitor::MonitorHandle;
 use winit::window::{Fullscreen, Window, WindowId};
 
 use super::keys::{self, Action};
-use super::overlay::{self, Painted, Shown, WindowStats};
+use super::overlay::{self, Content, Painted, Shown, WindowStats};
 use super::surface::{Canvas, Drawn};
 use super::{Command, Ended, Links, PresentError, PresentOptions, Report, Stats, monitor};
 use crate::frame::SharedFrame;
@@ -44,6 +44,7 @@ pub(super) fn run(options: PresentOptions, links: Links) -> Result<Report, Prese
     let mut app = App {
         shown: Shown {
             stats: options.stats,
+            meters: options.meters,
             help: false,
         },
         fullscreen: options.fullscreen,
@@ -314,8 +315,15 @@ impl App {
                 paused: self.paused,
             };
             let scale = window.scale_factor() as f32;
-            self.painted = Some(canvas.layout(self.shown, &self.stats, &own, scale));
-            self.layout_at = now + overlay::until_next(&self.stats, now);
+            let heard = self.links.heard.read();
+            let content = Content {
+                shown: self.shown,
+                stats: &self.stats,
+                heard,
+                own: &own,
+            };
+            self.painted = Some(canvas.layout(&content, scale));
+            self.layout_at = now + overlay::until_next(self.shown, &self.stats, now);
         }
         match canvas.draw(window, self.black, self.painted.as_ref()) {
             Drawn::Shown => {
@@ -347,6 +355,7 @@ impl App {
             Action::Leave => self.leave(event_loop, Ok(Ended::ByPerformer)),
             Action::ToggleFullscreen => self.toggle_fullscreen(),
             Action::ToggleStats => self.shown.stats = !self.shown.stats,
+            Action::ToggleMeters => self.shown.meters = !self.shown.meters,
             Action::ToggleHelp => self.shown.help = !self.shown.help,
             Action::ToggleBlackout => {
                 self.black = !self.black;
