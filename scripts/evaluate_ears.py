@@ -272,19 +272,21 @@ def told_row(kind, tracker, rows):
 def drums(work):
     import mir_eval
 
-    print("\n| drums, F ±50 ms (precision, recall) | kick | snare | hat |")
-    print("|---|---|---|---|")
+    print("\n| F ±50 ms (precision, recall), median delay | onset | kick | snare | hat |")
+    print("|---|---|---|---|---|")
     for kind in ("synth", "midi"):
         cells = []
-        for name in ("kicks", "snares", "hats"):
-            scores = []
+        for name in ("onsets", "kicks", "snares", "hats"):
+            scores, late = [], []
             for path in sorted(glob.glob(f"{work}/{kind}/*.bendwave.answer")):
                 heard, truth = json.load(open(path)), json.load(open(path[: -len(".bendwave.answer")] + ".json"))
                 if truth[name + "_secs"]:
-                    scores.append(mir_eval.onset.f_measure(np.array(truth[name + "_secs"]), np.array(heard[name])))
+                    known, told = np.array(truth[name + "_secs"]), np.array(heard[name])
+                    scores.append(mir_eval.onset.f_measure(known, told))
+                    late += [told[t] - known[k] for k, t in mir_eval.util.match_events(known, told, 0.05)]
             if scores:
                 f, precision, recall = np.mean(scores, 0)
-                cells.append(f"{f:.3f} ({precision:.2f}, {recall:.2f})")
+                cells.append(f"{f:.3f} ({precision:.2f}, {recall:.2f}), {1e3 * np.median(late):.0f} ms")
         if cells:
             print(f"| {kind} | {' | '.join(cells)} |")
 
