@@ -34,7 +34,7 @@ const BAR_SLIP: f32 = 5e-4;
 /// Weights of the accents, of the beats that the network hears, and of the first beats of bars among them:
 /// frames that follow each other are not independent.
 const ACCENT_TRUST: f32 = 0.2;
-const BEAT_TRUST: f32 = 0.15;
+const BEAT_TRUST: f32 = 0.25;
 const BAR_TRUST: f32 = 1.0;
 
 /// Weight, in each frame, of how common a tempo is: of two levels of the metre that explain what is heard about
