@@ -275,7 +275,7 @@ impl Onsets {
                 least: 0.8,
                 pulse: HeardPulse::new(hop_secs, 0.03, 0.25),
             },
-            kick: drum(rise(0.28, 0.45), 0.12, [0.45, 0.15, 0.9], 0.25),
+            kick: drum(rise(0.28, 0.45), 0.12, [0.55, 0.2, 0.92], 0.25),
             snare: drum(rise(0.1, 0.45), 0.1, [0.45, f32::INFINITY, 0.8], 0.2),
             hat: drum(rise(0.06, 0.15), 0.036, [0.55, f32::INFINITY, 0.9], 0.15),
             bands: std::array::from_fn(|_| band.clone()),
