@@ -32,7 +32,12 @@ impl JackServer {
             let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
             match Self::try_start(alone) {
                 Ok(server) => return server,
-                Err(why) => said.push(why),
+                Err(why) => {
+                    if why.contains("Too many servers") {
+                        clear_registry();
+                    }
+                    said.push(why);
+                }
             }
         }
         panic!("jackd does not start: {}", said.join("\n"));
@@ -63,8 +68,9 @@ impl JackServer {
         // Its socket says that it is nearly there.
         let socket = format!("jack_{}_", server.name);
         let answer = within_secs(30, || {
-            let mut files = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
-            if files.any(|file| file.file_name().to_string_lossy().starts_with(&socket)) {
+            if entries("/dev/shm")
+                .any(|file| file.file_name().to_string_lossy().starts_with(&socket))
+            {
                 return Some(Ok(()));
             }
             let status = server.jackd.try_wait().unwrap()?;
@@ -95,6 +101,27 @@ impl JackServer {
             .envs(self.env());
         command
     }
+}
+
+/// Servers that hung and were killed stay in libjack's registry, which has room for eight. Where no server
+/// is alive, it is thrown away with what they left.
+fn clear_registry() {
+    let is_server = |process: fs::DirEntry| {
+        fs::read_to_string(process.path().join("comm")).is_ok_and(|name| name.starts_with("jackd"))
+    };
+    if entries("/proc").any(is_server) {
+        return;
+    }
+    for file in entries("/dev/shm") {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if name.starts_with("jack-") || name.starts_with("jack_") && name.contains("bendwave") {
+            drop(fs::remove_file(file.path()));
+        }
+    }
+}
+
+fn entries(folder: &str) -> impl Iterator<Item = fs::DirEntry> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten()
 }
 
 impl Drop for JackServer {
