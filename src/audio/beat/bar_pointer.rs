@@ -70,6 +70,16 @@ const SAME_TEMPO: f32 = 0.06;
 /// A new tempo must be this much more likely than the one that is on.
 const STAY: f32 = 1.8;
 
+/// Half or twice the tempo must become this much more likely in the end: both are in most music, and which of them is the
+/// beat was said when it began. So a break in half time or a busy bar does not turn it over.
+const STAY_IN_OCTAVE: f32 = 1000.0;
+
+/// How long a tempo must be on for that, in seconds: at first little is known.
+const STAY_GROWS_SECS: f64 = 15.0;
+
+/// Half and twice a tempo, give or take this, in octaves.
+const OCTAVE_SLACK: f32 = 0.2;
+
 /// Kinds of moments: between the places, and each place with each frame of its reach.
 const KINDS: usize = 1 + PLACES * SPREAD.len();
 
@@ -128,12 +138,45 @@ pub(super) struct Belief {
     pub(super) phase: f32,
     /// Which beat of the bar it was.
     pub(super) beat_in_bar: u8,
-    /// Probability of this tempo, give or take [`SAME_TEMPO`].
+    /// Probability of this tempo, give or take [`SAME_TEMPO`]; and of half or twice it, if that is likelier: the
+    /// same pulse.
     pub(super) tempo_share: f32,
+    /// Whether half or twice the tempo is likelier.
+    pub(super) is_doubted: bool,
     /// How well the phase is known: length of the mean vector, in \[0, 1\].
     pub(super) phase_sure: f32,
     /// Probability of the beat in the bar.
     pub(super) bar_share: f32,
+}
+
+/// The tempo that is on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TempoOn {
+    /// Frames per beat.
+    pub(super) beat_frames: f32,
+    /// How long it has been on, in seconds, less some of the time for which it was in doubt.
+    pub(super) secs: f64,
+}
+
+impl TempoOn {
+    fn has(self, beat_frames: usize) -> bool {
+        (beat_frames as f32 / self.beat_frames - 1.0).abs() < SAME_TEMPO
+    }
+
+    fn is_octave(self, beat_frames: usize) -> bool {
+        let octaves = (beat_frames as f32 / self.beat_frames).log2().abs();
+        (octaves - 1.0).abs() < OCTAVE_SLACK
+    }
+
+    /// How much more likely this tempo must be for it to give way.
+    fn stay(self, beat_frames: usize) -> f32 {
+        if self.is_octave(beat_frames) {
+            let grown = (self.secs / STAY_GROWS_SECS).min(1.0) as f32;
+            STAY * (STAY_IN_OCTAVE / STAY).powf(grown)
+        } else {
+            STAY
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -328,16 +371,30 @@ impl BarPointer {
         below(frames - slack)..below(frames + slack + 0.5)
     }
 
-    /// What is most likely now. `near` is the tempo that is on, in frames per beat.
-    pub(super) fn belief(&self, near: Option<f32>) -> Belief {
+    /// The most likely tempo of those that `wanted` has, as the place of its lane, and its probability.
+    fn likeliest(&self, wanted: impl Fn(&Lane) -> bool) -> (usize, f32) {
         let mut best = (0, 0.0);
-        for (tempo, lane) in self.lanes.iter().enumerate() {
-            let mut share = self.tempo_share[self.around(tempo)].iter().sum::<f32>();
-            if near.is_some_and(|n| (lane.beat_frames as f32 / n - 1.0).abs() < SAME_TEMPO) {
-                share *= STAY;
-            }
+        for tempo in (0..self.lanes.len()).filter(|tempo| wanted(&self.lanes[*tempo])) {
+            let share = self.tempo_share[self.around(tempo)].iter().sum::<f32>();
             if share > best.1 {
                 best = (tempo, share);
+            }
+        }
+        best
+    }
+
+    /// What is most likely now, where the tempo that is `on` stays unless another is far likelier.
+    pub(super) fn belief(&self, on: Option<TempoOn>) -> Belief {
+        let mut best = self.likeliest(|_| true);
+        let mut other_level = 0.0;
+        if let Some(on) = on {
+            let kept = self.likeliest(|lane| on.has(lane.beat_frames));
+            let likeliest_frames = self.lanes[best.0].beat_frames;
+            if kept.1 * on.stay(likeliest_frames) > best.1 {
+                if on.is_octave(likeliest_frames) {
+                    other_level = best.1;
+                }
+                best = kept;
             }
         }
         let lanes = &self.lanes[self.around(best.0)];
@@ -377,7 +434,8 @@ impl BarPointer {
             beat_frames: frames / share,
             phase,
             beat_in_bar: beat_in_bar as u8,
-            tempo_share: share.min(1.0),
+            tempo_share: (share + other_level).min(1.0),
+            is_doubted: other_level > 0.0,
             phase_sure: (x.hypot(y) / share).min(1.0),
             bar_share: by_beat[beat_in_bar] / share,
         }

@@ -1,7 +1,7 @@
 //! A steady beat out of beliefs that jump.
 
 use super::super::history::Follower;
-use super::bar_pointer::Belief;
+use super::bar_pointer::{Belief, TempoOn};
 use crate::signal::{BEATS_PER_BAR, Beat};
 
 /// Accents reach the model this late, in seconds: the window must fill. A steady beat can make up
@@ -16,6 +16,10 @@ const TEMPO_SECS: f64 = 0.6;
 const JUMP_BEATS: f64 = 0.18;
 /// A jump must be believed for this long, in seconds.
 const JUMP_SECS: f64 = 0.25;
+/// No more than this counts of how long a tempo has been on, in seconds.
+const LONGEST_SECS: f64 = 30.0;
+/// How much of it each second of doubt takes away: doubt that lasts is right in the end.
+const DOUBTED: f64 = 0.5;
 /// Least confidence for a beat to begin.
 const START_CONFIDENCE: f32 = 0.25;
 
@@ -25,6 +29,8 @@ pub(super) struct Clockwork {
     hop_secs: f64,
     beat: Beat,
     beat_secs: f64,
+    /// How long this tempo has been on, in seconds, less some of the time for which it was in doubt.
+    tempo_secs: f64,
     phase: f64,
     /// How long the belief has been elsewhere, in seconds.
     astray_secs: f64,
@@ -39,6 +45,7 @@ impl Clockwork {
             hop_secs,
             beat: Beat::NONE,
             beat_secs: 0.5,
+            tempo_secs: 0.0,
             phase: 0.0,
             astray_secs: 0.0,
             since_beat_secs: 10.0,
@@ -47,9 +54,12 @@ impl Clockwork {
         }
     }
 
-    /// Length of a beat in seconds, while there is one.
-    pub(super) fn beat_secs(&self) -> Option<f64> {
-        self.beat.is_running().then_some(self.beat_secs)
+    /// The tempo, while there is one, in frames of so many seconds.
+    pub(super) fn tempo_on(&self, frame_secs: f64) -> Option<TempoOn> {
+        self.beat.is_running().then_some(TempoOn {
+            beat_frames: (self.beat_secs / frame_secs) as f32,
+            secs: self.tempo_secs,
+        })
     }
 
     pub(super) fn stop(&mut self) {
@@ -87,16 +97,20 @@ impl Clockwork {
                 return self.beat;
             }
             self.beat_secs = believed_secs;
+            self.tempo_secs = 0.0;
             self.phase = target;
             self.beat.beat_in_bar = belief.beat_in_bar;
             self.beat.bpm = (60.0 / believed_secs) as f32;
             self.astray_secs = 0.0;
         }
+        let more = if belief.is_doubted { -DOUBTED } else { 1.0 };
+        self.tempo_secs = (self.tempo_secs + more * news_secs).clamp(0.0, LONGEST_SECS);
         let ratio = believed_secs / self.beat_secs;
         let share = |tau: f64| 1.0 - (-news_secs / tau).exp();
         let mut ahead = target - (self.phase + self.hop_secs / self.beat_secs);
         ahead -= ahead.round();
-        if !(0.92..1.08).contains(&ratio) || ahead.abs() > JUMP_BEATS {
+        let is_other = !(0.92..1.08).contains(&ratio);
+        if is_other || ahead.abs() > JUMP_BEATS {
             self.astray_secs += news_secs;
         } else {
             self.astray_secs = 0.0;
@@ -106,6 +120,9 @@ impl Clockwork {
         if self.astray_secs > JUMP_SECS {
             self.astray_secs = 0.0;
             self.beat_secs = believed_secs;
+            if is_other {
+                self.tempo_secs = 0.0;
+            }
             self.advance(step);
             self.jump(target);
         } else if self.astray_secs > 0.0 {

@@ -73,12 +73,52 @@ impl BeatTracker {
             self.clockwork.stop();
             return self.clockwork.coast();
         }
-        let near = self
-            .clockwork
-            .beat_secs()
-            .map(|secs| (secs / frame_secs) as f32);
-        let belief = self.model.belief(near);
+        let belief = self.model.belief(self.clockwork.tempo_on(frame_secs));
         self.clockwork
             .update(&belief, frame_secs, frame_secs, heard.sqrt())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOP_SECS: f64 = 256.0 / 48_000.0;
+
+    /// The tempo in bpm at the end of parts of so many bpm and seconds, of each of whose beats a network is sure.
+    fn tempo_after(parts: &[[f64; 2]]) -> f32 {
+        let mut tracker = BeatTracker::new(HOP_SECS);
+        let frame_secs = FRAME_HOPS as f64 * HOP_SECS;
+        let (mut beats, mut bpm) = (0.0_f64, 0.0);
+        for [part_bpm, secs] in parts {
+            for _ in 0..(secs / frame_secs) as usize {
+                let before = beats.floor();
+                beats += part_bpm / 60.0 * frame_secs;
+                let is_beat = beats.floor() > before;
+                let mut news = Heard::default();
+                news[BEAT] = if is_beat { 0.9 } else { 0.01 };
+                news[BAR] = if is_beat { 0.2 } else { 0.0 };
+                let rises = [if is_beat { 1.0 } else { 0.0 }; PARTS];
+                for hop in 0..FRAME_HOPS {
+                    let news = (hop + 1 == FRAME_HOPS).then_some(&news);
+                    bpm = tracker.update(&rises, 1.0, news).bpm;
+                }
+            }
+        }
+        bpm
+    }
+
+    #[test]
+    fn the_level_of_the_metre_that_is_on_stays_for_a_while() {
+        let near = |bpm: f32, wanted: f32| assert!((bpm / wanted - 1.0).abs() < 0.03, "{bpm}");
+        for more in [4.0, 8.0, 12.0] {
+            near(tempo_after(&[[66.0, 24.0], [132.0, more]]), 66.0);
+        }
+        // At first little is known.
+        near(tempo_after(&[[66.0, 4.0], [132.0, 4.0]]), 132.0);
+        // Another tempo is another music.
+        near(tempo_after(&[[66.0, 24.0], [120.0, 6.0]]), 120.0);
+        // What goes on is right in the end.
+        near(tempo_after(&[[66.0, 24.0], [132.0, 60.0]]), 132.0);
     }
 }
