@@ -53,7 +53,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
-    os.makedirs(args.out, exist_ok=True)
+    os.makedirs(f"{args.out}/whole", exist_ok=True)
     import mido
 
     for path in sorted(glob.glob(FRETS)):
@@ -69,7 +69,7 @@ def main():
         tempo = re.search(r'<head[^>]* bpm="([0-9.]+)"', dump)
         if "/tutorials/" in path or "/templates/" in path or not tempo or not re.search(r'timesig_numerator="4"', dump):
             continue
-        whole = f"{args.out}/{name}.whole.wav"
+        whole = f"{args.out}/whole/{name}.wav"
         if not os.path.exists(whole):
             subprocess.run(["lmms", "--allowroot", "render", path, "-o", whole, "-f", "wav", "-s", "48000"], env=QUIET, capture_output=True, timeout=900)
         if os.path.exists(whole):

@@ -75,7 +75,7 @@ const STAY: f32 = 1.8;
 const STAY_IN_OCTAVE: f32 = 1000.0;
 
 /// How long a tempo must be on for that, in seconds: at first little is known.
-const STAY_GROWS_SECS: f64 = 15.0;
+const STAY_GROWS_SECS: f64 = 8.0;
 
 /// Half and twice a tempo, give or take this, in octaves.
 const OCTAVE_SLACK: f32 = 0.2;
@@ -129,6 +129,17 @@ struct Lane {
     weights: Vec<f32>,
 }
 
+/// Whether half or twice the tempo is likelier.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Doubt {
+    #[default]
+    None,
+    /// And it is the less common tempo.
+    OfLessCommon,
+    /// And it is the more common tempo.
+    OfMoreCommon,
+}
+
 /// What the filter believes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Belief {
@@ -141,8 +152,7 @@ pub(super) struct Belief {
     /// Probability of this tempo, give or take [`SAME_TEMPO`]; and of half or twice it, if that is likelier: the
     /// same pulse.
     pub(super) tempo_share: f32,
-    /// Whether half or twice the tempo is likelier.
-    pub(super) is_doubted: bool,
+    pub(super) doubt: Doubt,
     /// How well the phase is known: length of the mean vector, in \[0, 1\].
     pub(super) phase_sure: f32,
     /// Probability of the beat in the bar.
@@ -154,7 +164,7 @@ pub(super) struct Belief {
 pub(super) struct TempoOn {
     /// Frames per beat.
     pub(super) beat_frames: f32,
-    /// How long it has been on, in seconds, less some of the time for which it was in doubt.
+    /// How long it has been on without doubt, in seconds, less what lasting doubt took away.
     pub(super) secs: f64,
 }
 
@@ -172,7 +182,7 @@ impl TempoOn {
     fn stay(self, beat_frames: usize) -> f32 {
         if self.is_octave(beat_frames) {
             let grown = (self.secs / STAY_GROWS_SECS).min(1.0) as f32;
-            STAY * (STAY_IN_OCTAVE / STAY).powf(grown)
+            STAY * (STAY_IN_OCTAVE / STAY).powf(grown * grown)
         } else {
             STAY
         }
@@ -386,13 +396,18 @@ impl BarPointer {
     /// What is most likely now, where the tempo that is `on` stays unless another is far likelier.
     pub(super) fn belief(&self, on: Option<TempoOn>) -> Belief {
         let mut best = self.likeliest(|_| true);
-        let mut other_level = 0.0;
+        let (mut doubt, mut other_level) = (Doubt::None, 0.0);
         if let Some(on) = on {
             let kept = self.likeliest(|lane| on.has(lane.beat_frames));
-            let likeliest_frames = self.lanes[best.0].beat_frames;
-            if kept.1 * on.stay(likeliest_frames) > best.1 {
-                if on.is_octave(likeliest_frames) {
+            let likeliest = &self.lanes[best.0];
+            if kept.1 * on.stay(likeliest.beat_frames) > best.1 {
+                if on.is_octave(likeliest.beat_frames) {
                     other_level = best.1;
+                    doubt = if likeliest.usual > self.lanes[kept.0].usual {
+                        Doubt::OfMoreCommon
+                    } else {
+                        Doubt::OfLessCommon
+                    };
                 }
                 best = kept;
             }
@@ -435,7 +450,7 @@ impl BarPointer {
             phase,
             beat_in_bar: beat_in_bar as u8,
             tempo_share: (share + other_level).min(1.0),
-            is_doubted: other_level > 0.0,
+            doubt,
             phase_sure: (x.hypot(y) / share).min(1.0),
             bar_share: by_beat[beat_in_bar] / share,
         }

@@ -1,7 +1,7 @@
 //! A steady beat out of beliefs that jump.
 
 use super::super::history::Follower;
-use super::bar_pointer::{Belief, TempoOn};
+use super::bar_pointer::{Belief, Doubt, TempoOn};
 use crate::signal::{BEATS_PER_BAR, Beat};
 
 /// Accents reach the model this late, in seconds: the window must fill. A steady beat can make up
@@ -18,7 +18,8 @@ const JUMP_BEATS: f64 = 0.18;
 const JUMP_SECS: f64 = 0.25;
 /// No more than this counts of how long a tempo has been on, in seconds.
 const LONGEST_SECS: f64 = 30.0;
-/// How much of it each second of doubt takes away: doubt that lasts is right in the end.
+/// How much of it each second takes away in which a more common level of the metre is likelier: that is right in the
+/// end.
 const DOUBTED: f64 = 0.5;
 /// Least confidence for a beat to begin.
 const START_CONFIDENCE: f32 = 0.25;
@@ -29,7 +30,7 @@ pub(super) struct Clockwork {
     hop_secs: f64,
     beat: Beat,
     beat_secs: f64,
-    /// How long this tempo has been on, in seconds, less some of the time for which it was in doubt.
+    /// How long this tempo has been on without doubt, in seconds, less what lasting doubt took away.
     tempo_secs: f64,
     phase: f64,
     /// How long the belief has been elsewhere, in seconds.
@@ -103,7 +104,11 @@ impl Clockwork {
             self.beat.bpm = (60.0 / believed_secs) as f32;
             self.astray_secs = 0.0;
         }
-        let more = if belief.is_doubted { -DOUBTED } else { 1.0 };
+        let more = match belief.doubt {
+            Doubt::None => 1.0,
+            Doubt::OfLessCommon => 0.0,
+            Doubt::OfMoreCommon => -DOUBTED,
+        };
         self.tempo_secs = (self.tempo_secs + more * news_secs).clamp(0.0, LONGEST_SECS);
         let ratio = believed_secs / self.beat_secs;
         let share = |tau: f64| 1.0 - (-news_secs / tau).exp();

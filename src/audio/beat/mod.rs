@@ -120,5 +120,6 @@ mod tests {
         near(tempo_after(&[[66.0, 24.0], [120.0, 6.0]]), 120.0);
         // What goes on is right in the end.
         near(tempo_after(&[[66.0, 24.0], [132.0, 60.0]]), 132.0);
+        near(tempo_after(&[[174.0, 24.0], [87.0, 60.0]]), 87.0);
     }
 }
