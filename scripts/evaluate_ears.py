@@ -219,11 +219,21 @@ def tempo_right(beats, truth, bpm):
     return np.mean(right) if right else 0.0
 
 
+def jumps(beats):
+    """How often the tempo, of five intervals, becomes half or twice what it was five beats ago."""
+    intervals = np.diff(beats)
+    if len(intervals) < 12:
+        return 0
+    typical = np.array([np.median(intervals[k - 4 : k + 1]) for k in range(4, len(intervals))])
+    octave = np.abs(np.abs(np.log2(typical[5:] / typical[:-5])) - 1) < 0.1
+    return int(octave[0] + np.sum(octave[1:] & ~octave[:-1]))
+
+
 def table(work):
     import mir_eval
 
-    print("| tracks | tracker | n | beat F | AMLt | tempo | lock s | locked | onset F | bar F |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("| tracks | tracker | n | beat F | AMLt | tempo | lock s | locked | jumps | onset F | bar F |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     of_all = {}
     for kind in ("synth", "midi", "songs"):
         for tracker in TRACKERS:
@@ -243,6 +253,7 @@ def table(work):
                         mir_eval.beat.continuity(late(right), late(beats))[3] if enough else 0.0,
                         tempo_right(beats, right, truth["bpm"]),
                         lock_secs(beats, right),
+                        jumps(beats),
                         mir_eval.onset.f_measure(np.array(truth["onsets_secs"]), np.array(heard["onsets"]))[0]
                         if heard["onsets"] and truth["onsets_secs"]
                         else np.nan,
@@ -261,11 +272,11 @@ def table(work):
 
 
 def told_row(kind, tracker, rows):
-    beat, amlt, tempo, lock, onset, bar = np.array(rows).T
+    beat, amlt, tempo, lock, jump, onset, bar = np.array(rows).T
     told = lambda v: "–" if np.all(np.isnan(v)) else f"{np.nanmean(v):.3f}"
     print(
         f"| {kind} | {tracker} | {len(rows)} | {told(beat)} | {told(amlt)} | {np.mean(tempo):.2f} | "
-        f"{np.median(lock):.1f} | {np.mean(np.isfinite(lock)):.0%} | {told(onset)} | {told(bar)} |"
+        f"{np.median(lock):.1f} | {np.mean(np.isfinite(lock)):.0%} | {jump.sum():.0f} | {told(onset)} | {told(bar)} |"
     )
 
 

@@ -573,9 +573,9 @@ fn real_music_is_heard() {
             assert!(high > least && low > least, "{id} uses its range");
         }
         // Once found, the level of the metre stays.
-        let known = track.snapshots().iter().filter(|s| s.at_secs > 8.0);
-        let bpm: Vec<f32> = known.map(|s| s.beat.bpm).collect();
         if secs > 20.0 {
+            let known = track.snapshots().iter().filter(|s| s.at_secs > 8.0);
+            let bpm: Vec<f32> = known.map(|s| s.beat.bpm).collect();
             let least = bpm.iter().copied().fold(f32::INFINITY, f32::min);
             let most = bpm.iter().copied().fold(0.0, f32::max);
             println!("{least:.1} to {most:.1} bpm");

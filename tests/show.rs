@@ -268,15 +268,11 @@ impl<'a> Window<'a> {
     /// just before it listens is lost.
     #[track_caller]
     fn wait_keys(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < deadline {
+        let line = wait_for("a key to arrive", || {
             self.key("t", false);
-            if let Ok(line) = self.said.recv_timeout(Duration::from_millis(200)) {
-                self.heard.push(line);
-                return;
-            }
-        }
-        panic!("no key arrives");
+            self.said.recv_timeout(Duration::from_millis(200)).ok()
+        });
+        self.heard.push(line);
     }
 
     /// Waits for the end; the exit status.

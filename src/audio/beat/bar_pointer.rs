@@ -70,8 +70,8 @@ const SAME_TEMPO: f32 = 0.06;
 /// A new tempo must be this much more likely than the one that is on.
 const STAY: f32 = 1.8;
 
-/// Half or twice the tempo must become this much more likely in the end: both are in most music, and which of them is the
-/// beat was said when it began. So a break in half time or a busy bar does not turn it over.
+/// Half or twice the tempo must become this much more likely in the end: both are in most music, and which of
+/// them is the beat was said when it began. So a break in half time or a busy bar does not turn it over.
 const STAY_IN_OCTAVE: f32 = 1000.0;
 
 /// How long a tempo must be on for that, in seconds: at first little is known.
